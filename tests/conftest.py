@@ -1,0 +1,35 @@
+"""Shared fixtures: run-time shape checks, the devices at hand, a fixed seed."""
+
+from jaxtyping import config, install_import_hook
+
+# Before anything imports dlbook: every annotated shape is checked at every call of every test.
+install_import_hook("dlbook", "beartype.beartype")
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import pytest
+import torch
+
+DEVICES = ["cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+
+
+@pytest.fixture(params=DEVICES)
+def device(request: pytest.FixtureRequest) -> torch.device:
+    """Every device there is: the CPU, and CUDA where it is present."""
+    return torch.device(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _shape_checks(request: pytest.FixtureRequest):
+    """Turn jaxtyping off where a test wants the function's own errors, or traces it."""
+    off = any(request.node.get_closest_marker(name) for name in ("bad_input", "compile"))
+    config.update("jaxtyping_disable", off)
+    yield
+    config.update("jaxtyping_disable", False)
