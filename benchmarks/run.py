@@ -64,9 +64,7 @@ def save(rows: list[dict], where: torch.device) -> None:
         "seed": 0,
         "date": date.today().isoformat(),
     }
-    rows = [row for row in old if row["module"] not in measured] + [
-        {**row, "measured": stamp} for row in rows
-    ]
+    rows = [row for row in old if row["module"] not in measured] + [{**row, "measured": stamp} for row in rows]
     part = path.with_suffix(".part")
     part.write_text(json.dumps({"rows": sorted(rows, key=lambda row: row["module"])}, indent=1) + "\n")
     part.replace(path)

@@ -30,5 +30,5 @@ def test_an_unknown_device_is_named(monkeypatch):
 @pytest.mark.skipif(torch.cuda.device_count() > 64, reason="a machine with more GPUs than the test asks for")
 def test_an_absent_device_is_an_error_not_a_fallback(monkeypatch):
     monkeypatch.setenv("DLBOOK_DEVICE", "cuda:64")
-    with pytest.raises(RuntimeError, match="cuda:64.*torch sees"):
+    with pytest.raises(RuntimeError, match=r"cuda:64.*torch sees"):
         devices.device()
