@@ -3,7 +3,8 @@
 from jaxtyping import config, install_import_hook
 
 # Before anything imports dlbook: every annotated shape is checked at every call of every test.
-install_import_hook("dlbook", "beartype.beartype")
+# A whole number is welcome wherever a float is (the numeric tower), as it is to a type checker.
+install_import_hook("dlbook", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
 
 import matplotlib
 
