@@ -1,0 +1,31 @@
+"""The two shapes that data comes in: examples, and a data set of training and test examples."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Examples(NamedTuple):
+    """Inputs and their targets, row by row; a plain pair, ``inputs, targets = moons()``.
+
+    ``inputs`` has the shape ``(n, ...)``, ``targets`` has ``n`` entries.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device | str) -> "Examples":
+        """The same examples on another device."""
+        return Examples(self.inputs.to(device), self.targets.to(device))
+
+
+class Dataset(NamedTuple):
+    """Examples to learn from and examples to be judged by; a plain pair, ``train, test = digits()``."""
+
+    train: Examples
+    test: Examples
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same data set on another device."""
+        return Dataset(self.train.to(device), self.test.to(device))
