@@ -8,12 +8,14 @@ import hashlib
 import logging as std_logging
 import os
 import re
+import shutil
 from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
@@ -39,8 +41,10 @@ def prepare(app: Sphinx, config: Config) -> None:
     app.add_css_file("player.css")
     # Classic and deferred: from file:// a browser refuses modules.
     app.add_js_file("player.js", loading_method="defer")
-    # Not below the output folder: a clean build need not run again what has not changed.
-    cache = Path(app.srcdir) / "_build" / f".cache-{code_hash(Path(app.srcdir))}"
+    # Beside the output folder, not in it: a page made anew need not run its chapter again.
+    cache = Path(app.outdir).parent / f".cache-{code_hash(Path(app.srcdir))}"
+    for stale in set(cache.parent.glob(".cache-*")) - {cache}:
+        shutil.rmtree(stale)
     config.nb_execution_cache_path = str(cache)
 
 
@@ -54,14 +58,15 @@ def code_hash(source: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def execute(app: Sphinx, env: object, docnames: list[str]) -> None:
+def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     """Run side by side all chapters that the cache lacks; reading the documents then finds every result there."""
     cache = get_cache(app.config.nb_execution_cache_path)
     missing = []
-    for path in sorted(Path(app.srcdir, "chapters").glob("*.ipynb")):
-        record = cache.add_nb_to_project(str(path))
-        if cache.get_cached_project_nb(record.pk) is None:
-            missing.append(str(path))
+    for path in sorted(env.doc2path(name) for name in env.found_docs):
+        if path.endswith(".ipynb"):
+            record = cache.add_nb_to_project(path)
+            if cache.get_cached_project_nb(record.pk) is None:
+                missing.append(path)
     if not missing:
         return
     logger.info("running %d chapters: %s", len(missing), ", ".join(Path(path).stem for path in missing))

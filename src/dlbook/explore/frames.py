@@ -59,7 +59,7 @@ def render(name: str, draw: Callable[..., Figure], grid: list[dict[str, Any]], s
         start: Index of the frame that the page opens with.
 
     Returns:
-        The opening frame's markup (an ``<svg>`` or an ``<img>``), its aspect ratio as CSS says it, and all frames packed.
+        The opening frame's markup (``<svg>`` or ``<img>``), its aspect ratio as CSS says it, and all frames packed.
 
     Raises:
         ExplorerError: If a budget is exceeded, ``draw`` fails, or the picture's size changes within the grid.
