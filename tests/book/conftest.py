@@ -1,0 +1,91 @@
+"""A browser with the network cut, and the built book to open in it."""
+
+import contextlib
+import http.server
+import socketserver
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+from browser import find
+from playwright.sync_api import Browser, Page, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+HTML = ROOT / "_build" / "html"
+
+
+def built_pages() -> list[str]:
+    """Every page of the built book that a reader can open, by its path below the root."""
+    pages = [path for path in HTML.rglob("*.html") if "_static" not in path.parts]
+    return sorted(str(path.relative_to(HTML)) for path in pages)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    executable = find()
+    if executable is None:
+        pytest.fail("no browser: run tests/book/browser.py, which says what to install", pytrace=False)
+    with sync_playwright() as playwright:
+        # As root (in a container) Chromium has no sandbox to offer.
+        chromium = playwright.chromium.launch(
+            executable_path=executable, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield chromium
+        chromium.close()
+
+
+class Visit:
+    """One page, opened as a reader would, with all that went wrong written down."""
+
+    def __init__(self, browser: Browser, base: str, **context: object):
+        self.context = browser.new_context(**context)
+        self.page: Page = self.context.new_page()
+        self.errors: list[str] = []
+        self.requests: list[str] = []
+        self.base = base
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("requestfailed", lambda request: self.errors.append(f"failed: {request.url}"))
+        self.page.on("request", self._note)
+
+    def _note(self, request) -> None:
+        if not request.url.startswith((self.base, "data:", "blob:")):
+            self.requests.append(request.url)
+
+    def open(self, path: str) -> Page:
+        self.page.goto(f"{self.base}/{path}")
+        if self.page.evaluate("matchMedia('(scripting: enabled)').matches"):
+            self.page.wait_for_function(
+                "[...document.querySelectorAll('.dl-explorer')].every((e) => e.dataset.ready === 'true')"
+            )
+        return self.page
+
+
+@pytest.fixture
+def visit(browser):
+    """Opens pages over file://; ``visit(path, viewport=..., color_scheme=...)``."""
+    with contextlib.ExitStack() as stack:
+
+        def opened(path: str, base: str = HTML.as_uri(), **context: object) -> Visit:
+            visited = Visit(browser, base, **({"viewport": {"width": 1280, "height": 900}} | context))
+            stack.callback(visited.context.close)
+            visited.open(path)
+            return visited
+
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def served() -> str:
+    """Address of a local web server over the built book."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing: a test's output is its result."""
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), partial(Quiet, directory=str(HTML))) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
