@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
 from dlbook import datasets, training
+from dlbook._progress import progress_bar
 
 SCHEDULERS = {
     "none": lambda optimizer: None,
@@ -464,3 +465,17 @@ def test_the_loop_adds_little_to_the_steps_themselves():
     ratio = min(timed(ours) for _ in range(5)) / min(timed(bare) for _ in range(5))
     print(f"fit takes {ratio:.2f} times a bare loop")
     assert ratio < 2.5
+
+
+@pytest.mark.parametrize(("static", "silent"), [("1", True), ("0", False)])
+def test_a_page_that_is_being_built_gets_no_bar(monkeypatch, static, silent):
+    import IPython
+
+    class Shell:
+        kernel = object()
+
+    monkeypatch.setattr(IPython, "get_ipython", Shell)
+    monkeypatch.setenv("DLBOOK_STATIC", static)
+    bar = progress_bar(3, "training")
+    assert bar.disable is silent
+    bar.close()
