@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -125,5 +126,5 @@ def to_webp(figure: Figure) -> bytes:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     buffer = io.BytesIO()
-    Image.fromarray(canvas.buffer_rgba()).save(buffer, "webp", quality=82, method=4)  # type: ignore[arg-type]
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).save(buffer, "webp", quality=82, method=4)
     return buffer.getvalue()
