@@ -1,8 +1,6 @@
-"""What several activations need: a safe dtype, and a minus absolute value that autograd gets right at 0."""
+"""What several activations need: a safe dtype, minus the absolute value, and a stated slope for straight pieces."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,26 +9,16 @@ from torch import Tensor
 from dlbook._checks import check_floating
 
 Number = int | float
-Kernel = TypeVar("Kernel", bound=Callable[..., Tensor])
 
 
-def widened(input: Tensor) -> Tensor:
-    """The same values in float32 if they came in half precision, where each further step would round them again."""
-    return input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
+def full_precision(input: Tensor) -> Tensor:
+    """Check that ``input`` is floating point, and widen half precision to float32.
 
-
-def full_precision(kernel: Kernel) -> Kernel:
-    """Check that ``input`` is floating point, and compute half precision in float32, as torch's own kernels do.
-
-    Only the result is rounded to half precision, so a formula of several steps loses no more than one step would.
+    A formula of several steps would round to half precision at each one. Computed in float32 and rounded once, at its
+    end, it is as exact as torch's own kernels, which do the same.
     """
-
-    @wraps(kernel)
-    def checked(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        check_floating("input", input)
-        return kernel(widened(input), *args, **kwargs).to(input.dtype)
-
-    return cast(Kernel, checked)
+    check_floating("input", input)
+    return input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
 
 
 def minus_abs(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -40,3 +28,30 @@ def minus_abs(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     for :math:`x \ge 0` would then get a wrong slope at 0.
     """
     return torch.where(input < 0, input, -input)
+
+
+def with_slope(input: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+    """``value``, a function of ``input`` made of straight lines, whose derivative is the piecewise constant ``slope``.
+
+    Stated rather than left to autograd for two reasons: at a kink the derivative is ours to choose, and backward is
+    one product, where autograd would keep a mask for each line (slow above all when compiled for a CPU).
+    """
+    return _WithSlope.apply(input, value.detach(), slope.detach())  # type: ignore[return-value]
+
+
+class _WithSlope(torch.autograd.Function):
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(input: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        return value
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[2])
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (slope,) = ctx.saved_tensors
+        # A plain product would turn an infinite gradient, such as that of a square root at 0, into NaN where it is cut.
+        return torch.where(slope == 0, 0.0, grad * slope), None, None

@@ -10,10 +10,9 @@ from dlbook._checks import check_option
 
 from ._common import Number, full_precision
 from .rectifiers import softplus
-from .saturating import hardsigmoid, sigmoid, tanh
+from .saturating import sigmoid, tanh
 
 
-@full_precision
 def gelu(input: Float[Tensor, "*shape"], *, approximate: str = "none") -> Float[Tensor, "*shape"]:
     r"""Gaussian error linear unit: the input times the chance that a standard normal number lies below it.
 
@@ -40,12 +39,15 @@ def gelu(input: Float[Tensor, "*shape"], *, approximate: str = "none") -> Float[
     Source: Hendrycks and Gimpel (2016). Chapter: activations.
     """
     check_option("approximate", approximate, ("none", "tanh"))
+    x = full_precision(input)
     if approximate == "tanh":
-        return 0.5 * input * (1 + tanh(math.sqrt(2 / math.pi) * (input + 0.044715 * input**3)))
-    return 0.5 * input * (1 + torch.erf(input / math.sqrt(2)))
+        # (1 + tanh u) / 2 is the sigmoid of 2u, which keeps the digits of a gate that is almost shut.
+        gate = sigmoid(2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))
+    else:
+        gate = (1 + torch.erf(x / math.sqrt(2))) / 2
+    return (x * gate).to(input.dtype)
 
 
-@full_precision
 def silu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Sigmoid linear unit: the input, gated by its own sigmoid.
 
@@ -66,10 +68,10 @@ def silu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Elfwing et al. (2018). Chapter: activations.
     """
-    return input * sigmoid(input)
+    x = full_precision(input)
+    return (x * sigmoid(x)).to(input.dtype)
 
 
-@full_precision
 def swish(input: Float[Tensor, "*shape"], beta: Number | Float[Tensor, "..."] = 1.0) -> Float[Tensor, "*shape"]:
     r"""SiLU with a sharpness, fixed or learned.
 
@@ -93,10 +95,10 @@ def swish(input: Float[Tensor, "*shape"], beta: Number | Float[Tensor, "..."] = 
 
     Source: Ramachandran et al. (2017). Chapter: activations.
     """
-    return input * sigmoid(beta * input)
+    x = full_precision(input)
+    return (x * sigmoid(beta * x)).to(input.dtype)
 
 
-@full_precision
 def mish(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""The input, gated by the hyperbolic tangent of its softplus.
 
@@ -117,10 +119,10 @@ def mish(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Misra (2020). Chapter: activations.
     """
-    return input * tanh(softplus(input))
+    x = full_precision(input)
+    return (x * tanh(softplus(x))).to(input.dtype)
 
 
-@full_precision
 def hardswish(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""SiLU of straight lines and a parabola: the input, gated by :func:`hardsigmoid`.
 
@@ -141,10 +143,12 @@ def hardswish(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Howard et al. (2019), section 5.2. Chapter: activations.
     """
-    return input * hardsigmoid(input)
+    x = full_precision(input)
+    # Not x * hardsigmoid(x): the gate's slope of 0 times an infinite x would be NaN.
+    gate = torch.where(x <= -3, 0.0, torch.where(x >= 3, 1.0, (x + 3) / 6))
+    return (x * gate).to(input.dtype)
 
 
-@full_precision
 def glu(input: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."]:
     r"""Gated linear unit: one half of the features, gated by the other half.
 
@@ -167,11 +171,10 @@ def glu(input: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."]:
 
     Source: Dauphin et al. (2017). Chapter: activations.
     """
-    features, gate = halves(input, dim)
-    return features * sigmoid(gate)
+    features, gate = halves(full_precision(input), dim)
+    return (features * sigmoid(gate)).to(input.dtype)
 
 
-@full_precision
 def swiglu(input: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."]:
     r"""Gated linear unit whose gate is a SiLU, as in the feed-forward blocks of large language models.
 
@@ -197,8 +200,8 @@ def swiglu(input: Float[Tensor, "..."], dim: int = -1) -> Float[Tensor, "..."]:
 
     Source: Shazeer (2020). Chapter: activations.
     """
-    gate, features = halves(input, dim)
-    return silu(gate) * features
+    gate, features = halves(full_precision(input), dim)
+    return (silu(gate) * features).to(input.dtype)
 
 
 def halves(input: Tensor, dim: int) -> tuple[Tensor, Tensor]:

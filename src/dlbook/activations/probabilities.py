@@ -4,9 +4,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from dlbook._checks import check_floating, check_tensor
+from dlbook._checks import check_tensor
 
-from ._common import widened
+from ._common import full_precision
 
 
 def softmax(input: Shaped[Tensor, "*shape"], dim: int, dtype: torch.dtype | None = None) -> Float[Tensor, "*shape"]:
@@ -96,14 +96,12 @@ def log_softmax(input: Shaped[Tensor, "*shape"], dim: int, dtype: torch.dtype | 
 def below_max(input: Tensor, dim: int, dtype: torch.dtype | None) -> Tensor:
     """Scores minus the largest of their row, so that each is 0 or less; half precision is widened to float32."""
     check_tensor("input", input)
-    if dtype is None:
-        check_floating("input", input)
-    elif not dtype.is_floating_point:
+    if dtype is not None and not dtype.is_floating_point:
         raise TypeError(f"dtype: expected a floating-point dtype; got {dtype}")
     axes = max(input.ndim, 1)
     if not isinstance(dim, int) or not -axes <= dim < axes:
         raise ValueError(f"dim: expected an axis of input, an integer from {-axes} to {axes - 1}; got {dim!r}")
-    scores = widened(input if dtype is None else input.to(dtype))
+    scores = full_precision(input if dtype is None else input.to(dtype))
     if scores.numel() == 0:
         return scores
     # Detached: the shift cancels out, so its gradient is 0, and autograd need not find that out.

@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from dlbook._checks import check_floating, check_ndim, check_same
 
-from ._common import Number, full_precision
+from ._common import Number, full_precision, with_slope
+from .saturating import step
 
 
 def relu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -32,7 +33,7 @@ def relu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     Source: Nair and Hinton (2010); Glorot et al. (2011). Chapter: activations.
     """
     check_floating("input", input)
-    return torch.where(input <= 0, 0.0, input)
+    return with_slope(input, value=input.clamp(min=0), slope=step(input))
 
 
 def threshold(input: Float[Tensor, "*shape"], threshold: Number, value: Number) -> Float[Tensor, "*shape"]:
@@ -58,7 +59,8 @@ def threshold(input: Float[Tensor, "*shape"], threshold: Number, value: Number) 
     Source: torch.nn.functional.threshold. Chapter: activations.
     """
     check_floating("input", input)
-    return torch.where(input <= threshold, value, input)
+    passed = torch.where(input <= threshold, value, input)
+    return with_slope(input, value=passed, slope=step(input - threshold))
 
 
 def leaky_relu(input: Float[Tensor, "*shape"], negative_slope: Number = 0.01) -> Float[Tensor, "*shape"]:
@@ -83,7 +85,9 @@ def leaky_relu(input: Float[Tensor, "*shape"], negative_slope: Number = 0.01) ->
     Source: Maas et al. (2013). Chapter: activations.
     """
     check_floating("input", input)
-    return torch.where(input > 0, input, negative_slope * input)
+    positive = step(input)
+    leaked = torch.where(input > 0, input, negative_slope * input)
+    return with_slope(input, value=leaked, slope=positive + negative_slope * (1 - positive))
 
 
 def prelu(input: Float[Tensor, "*shape"], weight: Float[Tensor, "..."]) -> Float[Tensor, "*shape"]:
@@ -165,7 +169,6 @@ class PReLU(nn.Module):
         return f"num_parameters={self.num_parameters}"
 
 
-@full_precision
 def elu(input: Float[Tensor, "*shape"], alpha: Number = 1.0) -> Float[Tensor, "*shape"]:
     r"""Exponential linear unit: below 0 it bends to a floor, so that outputs average nearer to 0 than a ReLU's.
 
@@ -187,11 +190,11 @@ def elu(input: Float[Tensor, "*shape"], alpha: Number = 1.0) -> Float[Tensor, "*
 
     Source: Clevert et al. (2016). Chapter: activations.
     """
+    x = full_precision(input)
     # Clamped: a large x would overflow in the branch not taken, and 0 * inf in its gradient is NaN.
-    return torch.where(input > 0, input, alpha * torch.expm1(input.clamp(max=0)))
+    return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0))).to(input.dtype)
 
 
-@full_precision
 def selu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Scaled ELU: keeps mean 0 and variance 1 from layer to layer, if the weights start with variance 1/n.
 
@@ -214,10 +217,10 @@ def selu(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Klambauer et al. (2017). Chapter: activations.
     """
-    return 1.0507009873554805 * elu(input, 1.6732632423543772)
+    x = full_precision(input)
+    return (1.0507009873554805 * elu(x, 1.6732632423543772)).to(input.dtype)
 
 
-@full_precision
 def celu(input: Float[Tensor, "*shape"], alpha: Number = 1.0) -> Float[Tensor, "*shape"]:
     r"""ELU with slope 1 at 0 on both sides, whatever the depth of its floor.
 
@@ -242,10 +245,10 @@ def celu(input: Float[Tensor, "*shape"], alpha: Number = 1.0) -> Float[Tensor, "
     """
     if alpha == 0:
         raise ValueError(f"alpha: expected a number other than 0; got {alpha!r}")
-    return torch.where(input > 0, input, alpha * torch.expm1(input.clamp(max=0) / alpha))
+    x = full_precision(input)
+    return torch.where(x > 0, x, alpha * torch.expm1(x.clamp(max=0) / alpha)).to(input.dtype)
 
 
-@full_precision
 def softplus(input: Float[Tensor, "*shape"], beta: Number = 1.0, threshold: Number = 20.0) -> Float[Tensor, "*shape"]:
     r"""Smooth ReLU; its derivative is the sigmoid of :math:`\beta x`.
 
@@ -270,6 +273,8 @@ def softplus(input: Float[Tensor, "*shape"], beta: Number = 1.0, threshold: Numb
 
     Source: Dugas et al. (2001); Glorot et al. (2011). Chapter: activations.
     """
-    scaled = beta * input
+    x = full_precision(input)
+    scaled = beta * x
     # Clamped: the exponential would overflow in the branch not taken, and 0 * inf in its gradient is NaN.
-    return torch.where(scaled > threshold, input, torch.log1p(torch.exp(scaled.clamp(max=threshold))) / beta)
+    curve = torch.log1p(torch.exp(scaled.clamp(max=threshold))) / beta
+    return torch.where(scaled > threshold, x, curve).to(input.dtype)

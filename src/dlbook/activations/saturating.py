@@ -6,7 +6,7 @@ from torch import Tensor
 
 from dlbook._checks import check_floating
 
-from ._common import Number, full_precision, minus_abs
+from ._common import Number, full_precision, minus_abs, with_slope
 
 
 def step(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -36,7 +36,6 @@ def step(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return input.sign().clamp(min=0)
 
 
-@full_precision
 def sigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""The logistic function: a step made smooth.
 
@@ -60,11 +59,11 @@ def sigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Goodfellow et al. (2016), section 3.10. Chapter: activations.
     """
-    decay = torch.exp(minus_abs(input))
-    return torch.where(input < 0, decay, 1.0) / (1 + decay)
+    x = full_precision(input)
+    decay = torch.exp(minus_abs(x))
+    return (torch.where(x < 0, decay, 1.0) / (1 + decay)).to(input.dtype)
 
 
-@full_precision
 def tanh(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Hyperbolic tangent: a sigmoid stretched to run from -1 to 1, through the origin.
 
@@ -88,11 +87,11 @@ def tanh(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: LeCun et al. (1998), "Efficient BackProp", section 4.4. Chapter: activations.
     """
-    drop = torch.expm1(2 * minus_abs(input))
-    return torch.where(input < 0, drop, -drop) / (2 + drop)
+    x = full_precision(input)
+    drop = torch.expm1(2 * minus_abs(x))
+    return (torch.where(x < 0, drop, -drop) / (2 + drop)).to(input.dtype)
 
 
-@full_precision
 def softsign(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Like :func:`tanh`, but it levels off slowly: its tails are polynomial.
 
@@ -113,10 +112,10 @@ def softsign(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Bergstra et al. (2009); Glorot and Bengio (2010). Chapter: activations.
     """
-    return input / (1 + input.abs())
+    x = full_precision(input)
+    return (x / (1 + x.abs())).to(input.dtype)
 
 
-@full_precision
 def logsigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Logarithm of the sigmoid, finite where the sigmoid itself would underflow to 0.
 
@@ -137,7 +136,8 @@ def logsigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Goodfellow et al. (2016), section 6.2.2.2. Chapter: activations.
     """
-    return torch.where(input < 0, input, 0.0) - torch.log1p(torch.exp(minus_abs(input)))
+    x = full_precision(input)
+    return (torch.where(x < 0, x, 0.0) - torch.log1p(torch.exp(minus_abs(x)))).to(input.dtype)
 
 
 def hardtanh(input: Float[Tensor, "*shape"], min_val: Number = -1.0, max_val: Number = 1.0) -> Float[Tensor, "*shape"]:
@@ -168,8 +168,8 @@ def hardtanh(input: Float[Tensor, "*shape"], min_val: Number = -1.0, max_val: Nu
     check_floating("input", input)
     if min_val > max_val:
         raise ValueError(f"min_val: expected at most max_val, {max_val!r}; got {min_val!r}")
-    # clamp is shorter, but autograd gives it the slope 1 at the bounds.
-    return torch.where(input <= min_val, min_val, torch.where(input >= max_val, max_val, input))
+    inside = step(input - min_val) * step(max_val - input)
+    return with_slope(input, value=input.clamp(min_val, max_val), slope=inside)
 
 
 def relu6(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -195,7 +195,6 @@ def relu6(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return hardtanh(input, 0.0, 6.0)
 
 
-@full_precision
 def hardsigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""Sigmoid of three straight lines: no exponential to compute.
 
@@ -216,4 +215,5 @@ def hardsigmoid(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: Howard et al. (2019), section 5.2. Chapter: activations.
     """
-    return relu6(input + 3) / 6
+    x = full_precision(input)
+    return (relu6(x + 3) / 6).to(input.dtype)

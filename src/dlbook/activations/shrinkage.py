@@ -6,8 +6,8 @@ from torch import Tensor
 
 from dlbook._checks import check_floating, check_range
 
-from ._common import Number, full_precision
-from .saturating import tanh
+from ._common import Number, full_precision, with_slope
+from .saturating import step, tanh
 
 
 def hardshrink(input: Float[Tensor, "*shape"], lambd: Number = 0.5) -> Float[Tensor, "*shape"]:
@@ -32,7 +32,8 @@ def hardshrink(input: Float[Tensor, "*shape"], lambd: Number = 0.5) -> Float[Ten
     Source: Donoho and Johnstone (1994). Chapter: activations.
     """
     check_floating("input", input)
-    return torch.where(input.abs() <= lambd, 0.0, input)
+    size = input.abs()
+    return with_slope(input, value=torch.where(size <= lambd, 0.0, input), slope=step(size - lambd))
 
 
 def softshrink(input: Float[Tensor, "*shape"], lambd: Number = 0.5) -> Float[Tensor, "*shape"]:
@@ -61,10 +62,9 @@ def softshrink(input: Float[Tensor, "*shape"], lambd: Number = 0.5) -> Float[Ten
     """
     check_floating("input", input)
     check_range("lambd", lambd, low=0)
-    return torch.where(input.abs() <= lambd, 0.0, torch.where(input > 0, input - lambd, input + lambd))
+    return with_slope(input, value=input - input.clamp(-lambd, lambd), slope=step(input.abs() - lambd))
 
 
-@full_precision
 def tanhshrink(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     r"""What the hyperbolic tangent leaves of its input: a soft band around 0, a straight line outside.
 
@@ -85,4 +85,5 @@ def tanhshrink(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
     Source: torch.nn.functional.tanhshrink. Chapter: activations.
     """
-    return input - tanh(input)
+    x = full_precision(input)
+    return (x - tanh(x)).to(input.dtype)
