@@ -52,88 +52,90 @@ class TensorList:
             return value.tensors
         return [value] * len(self.tensors) if isinstance(value, Tensor) else value
 
+    def _new(self, operation: Callable, *values: Any, **options: Any) -> "TensorList":
+        """The result of an operation that makes new tensors."""
+        return type(self)(operation(self.tensors, *map(self._each, values), **options))
+
+    def _change(self, operation: str, *values: Any, **options: Any) -> "TensorList":
+        """This list after an operation in place."""
+        getattr(torch, f"_foreach_{operation}_")(self.tensors, *map(self._each, values), **options)
+        return self
+
     def __add__(self, other: Any) -> "TensorList":
-        return TensorList(torch._foreach_add(self.tensors, self._each(other)))
+        return self._new(torch._foreach_add, other)
 
     def __mul__(self, other: Any) -> "TensorList":
-        return TensorList(torch._foreach_mul(self.tensors, self._each(other)))
+        return self._new(torch._foreach_mul, other)
 
     def __neg__(self) -> "TensorList":
-        return TensorList(torch._foreach_neg(self.tensors))
+        return self._new(torch._foreach_neg)
 
     def clone(self) -> "TensorList":
         """Copies."""
-        return TensorList(tensor.clone() for tensor in self.tensors)
+        return type(self)(tensor.clone() for tensor in self.tensors)
 
     def sign(self) -> "TensorList":
         """Signs: -1, 0 or 1."""
-        return TensorList(torch._foreach_sign(self.tensors))
+        return self._new(torch._foreach_sign)
 
     def sqrt(self) -> "TensorList":
         """Square roots."""
-        roots = TensorList(torch._foreach_sqrt(self.tensors))
-        # Autograd keeps the roots for the backward pass, where a rule would go on to change them in place.
-        return roots.clone() if torch.is_grad_enabled() else roots
+        return self._new(torch._foreach_sqrt)
 
     def sqrt_(self) -> "TensorList":
         """``self = sqrt(self)``, in place."""
-        if torch.is_grad_enabled():
-            return self.sqrt()
-        torch._foreach_sqrt_(self.tensors)
-        return self
+        return self._change("sqrt")
 
     def mul_(self, other: Any) -> "TensorList":
         """``self *= other``."""
-        torch._foreach_mul_(self.tensors, self._each(other))
-        return self
+        return self._change("mul", other)
 
     def div_(self, other: Any) -> "TensorList":
         """``self /= other``."""
-        torch._foreach_div_(self.tensors, self._each(other))
-        return self
+        return self._change("div", other)
 
     def maximum_(self, other: "TensorList") -> "TensorList":
         """``self = max(self, other)``, in place."""
-        torch._foreach_maximum_(self.tensors, other.tensors)
-        return self
+        return self._change("maximum", other)
 
     def lerp(self, end: "TensorList", weight: Scalar) -> "TensorList":
         """``self + weight * (end - self)``."""
-        return TensorList(torch._foreach_lerp(self.tensors, end.tensors, self._each(weight)))
+        return self._new(torch._foreach_lerp, end, weight)
 
     def lerp_(self, end: "TensorList", weight: Scalar) -> "TensorList":
         """``self += weight * (end - self)``."""
-        torch._foreach_lerp_(self.tensors, end.tensors, self._each(weight))
-        return self
+        return self._change("lerp", end, weight)
 
     def add(self, other: "TensorList", alpha: Scalar = 1) -> "TensorList":
         """``self + alpha * other``."""
         if isinstance(alpha, Tensor):
             return self + other * alpha
-        return TensorList(torch._foreach_add(self.tensors, other.tensors, alpha=alpha))
+        return self._new(torch._foreach_add, other, alpha=alpha)
 
     def add_(self, other: Any, alpha: Scalar = 1) -> "TensorList":
         """``self += alpha * other``; a number or a single tensor takes no ``alpha``."""
         if isinstance(alpha, Tensor):
-            torch._foreach_add_(self.tensors, (other * alpha).tensors)
-        elif isinstance(other, TensorList):
-            torch._foreach_add_(self.tensors, other.tensors, alpha=alpha)
-        else:
-            torch._foreach_add_(self.tensors, self._each(other))
-        return self
+            return self._change("add", other * alpha)
+        return self._change("add", other, alpha=alpha) if isinstance(other, TensorList) else self._change("add", other)
 
     def addcmul_(self, first: "TensorList", second: "TensorList", value: Scalar = 1) -> "TensorList":
         """``self += value * first * second``."""
         if isinstance(value, Tensor):
             return self.add_((first * value).mul_(second))
-        torch._foreach_addcmul_(self.tensors, first.tensors, second.tensors, value)
-        return self
+        return self._change("addcmul", first, second, value=value)
 
     def addcdiv_(self, numerator: "TensorList", denominator: "TensorList", value: Scalar = 1) -> "TensorList":
         """``self += value * numerator / denominator``."""
         if isinstance(value, Tensor):
             return self.add_((numerator * value).div_(denominator))
-        torch._foreach_addcdiv_(self.tensors, numerator.tensors, denominator.tensors, value)
+        return self._change("addcdiv", numerator, denominator, value=value)
+
+
+class TracedList(TensorList):
+    """A list that autograd may watch: a change puts new tensors in the old ones' place, for autograd keeps the old."""
+
+    def _change(self, operation: str, *values: Any, **options: Any) -> TensorList:
+        self.tensors = self._new(getattr(torch, f"_foreach_{operation}"), *values, **options).tensors
         return self
 
 
@@ -142,19 +144,17 @@ def is_on(coefficient: Scalar) -> bool:
     return isinstance(coefficient, Tensor) or coefficient != 0
 
 
-def check_nonnegative(**values: Scalar) -> None:
-    """Raise ``ValueError`` for a hyperparameter below zero, or a tensor of more than one element."""
+def check_numbers(high: float = torch.inf, *, open_high: bool = False, **values: Scalar) -> None:
+    """Raise ``ValueError`` for a hyperparameter below 0 or above ``high``, or a tensor of more than one element."""
     for name, value in values.items():
         if isinstance(value, Tensor) and value.numel() != 1:
             raise ValueError(f"{name}: expected a number or a one-element tensor; got shape {tuple(value.shape)}")
-        check_range(name, value, low=0)  # type: ignore[arg-type]
+        check_range(name, value.item() if isinstance(value, Tensor) else value, 0, high, open_high=open_high)
 
 
 def check_betas(betas: tuple[Scalar, Scalar]) -> None:
     """Raise ``ValueError`` unless both averaging coefficients lie in [0, 1)."""
-    for i, beta in enumerate(betas):
-        check_nonnegative(**{f"betas[{i}]": beta})
-        check_range(f"betas[{i}]", beta, low=0, high=1, open_high=True)  # type: ignore[arg-type]
+    check_numbers(high=1, open_high=True, **{f"betas[{i}]": beta for i, beta in enumerate(betas)})
 
 
 def new_step() -> Tensor:
@@ -187,25 +187,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         """State of a parameter that has not been updated yet, under the names that torch uses."""
         raise NotImplementedError
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        """Run the rule on ``param`` in place; ``params`` are the keys to their state."""
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
+        """Run the rule on ``param`` and ``state`` in place; ``step`` counts from 1, where the state holds a count."""
         raise NotImplementedError
 
     def _phase(self, state: dict[str, Any]) -> Any:
         """What parameters must have in common to be updated together: by default, how many steps they have had."""
         return state["step"].item() if "step" in state else None
-
-    def _states(self, params: list[Tensor], *names: str) -> Iterator[TensorList]:
-        """The named parts of the state, each for all the parameters."""
-        for name in names:
-            yield TensorList([as_real(self.state[p][name]) for p in params])
-
-    def _count_step(self, params: list[Tensor]) -> float:
-        """Advance the step counts, which are all equal, and return the new one (the first step is 1)."""
-        steps = [self.state[p]["step"] for p in params]
-        # A ready-made tensor: a bare 1 would be wrapped anew for every count, which takes longer than the addition.
-        torch._foreach_add_(steps, torch.ones((), device=steps[0].device), alpha=1)
-        return steps[0].item()
 
     def _alike(self, group: dict[str, Any]) -> Iterable[list[Tensor]]:
         """The group's parameters that have a gradient, sorted by device, dtype and phase."""
@@ -215,9 +205,9 @@ class RuleOptimizer(torch.optim.Optimizer):
                 continue
             if p.grad.is_sparse:
                 raise RuntimeError(f"{type(self).__name__} does not support sparse gradients: use .to_dense()")
-            state = self.state[p]
-            if not state:
-                state.update(self._new_state(p, group))
+            state = self.state.get(p) or self._new_state(p, group)
+            if state:
+                self.state[p] = state
             batches.setdefault((p.device, p.dtype, self._phase(state)), []).append(p)
         return batches.values()
 
@@ -234,27 +224,37 @@ class RuleOptimizer(torch.optim.Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        differentiable = self.defaults.get("differentiable", False)
-        with torch.set_grad_enabled(differentiable):
+        with torch.set_grad_enabled(self.defaults.get("differentiable", False)):
             for group in self.param_groups:
                 hyper = {name: as_number(value) for name, value in group.items() if name != "params"}
                 for params in self._alike(group):
-                    param = TensorList([as_real(p) for p in params])
-                    grad = TensorList([as_real(p.grad) for p in params])  # type: ignore[arg-type]
-                    if hyper.get("maximize"):
-                        grad = -grad
-                    if differentiable:
-                        self._update_copies(params, param, grad, hyper)
-                    else:
-                        self._update(params, param, grad, hyper)
+                    self._step_together(params, hyper)
         return loss
 
-    def _update_copies(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        """As ``_update``, but leave intact what autograd saved at the step before."""
-        for p in params:
-            state = self.state[p]
-            state.update({name: value.clone() for name, value in state.items() if isinstance(value, Tensor)})
-        copies = param.clone()
-        self._update(params, copies, grad, hyper)
-        for old, new in zip(param, copies, strict=True):
-            old.copy_(new)
+    def _step_together(self, params: list[Tensor], hyper: dict[str, Any]) -> None:
+        """Update parameters that are alike, and their state."""
+        differentiable = self.defaults.get("differentiable", False)
+        kind = TracedList if differentiable else TensorList
+        param = kind(as_real(p) for p in params)
+        if differentiable:
+            param = param.clone()
+        grad = kind(as_real(p.grad) for p in params)  # type: ignore[arg-type]
+        if hyper.get("maximize"):
+            grad = -grad
+        names = [name for name, value in self.state.get(params[0], {}).items() if isinstance(value, Tensor)]
+        state = {name: kind(as_real(self.state[p][name]) for p in params) for name in names}
+        step = self._count(state.pop("step")) if "step" in state else 0
+        self._update(param, grad, state, step, hyper)
+        for name, values in state.items():
+            for p, value in zip(params, values, strict=True):
+                pairs = p.is_complex() and value.ndim > p.ndim
+                self.state[p][name] = torch.view_as_complex(value) if pairs else value
+        if differentiable:
+            for p, new in zip(params, param, strict=True):
+                as_real(p).copy_(new)
+
+    def _count(self, steps: TensorList) -> float:
+        """Advance the step counts, which are all equal, and return the new one."""
+        # A ready-made tensor: a bare 1 would be wrapped anew for every count, which takes longer than the addition.
+        torch._foreach_add_(steps.tensors, torch.ones((), device=steps.tensors[0].device), alpha=1)
+        return steps.tensors[0].item()

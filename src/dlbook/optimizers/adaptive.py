@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlbook._checks import check_range
-from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_nonnegative, is_on, new_step
+from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_numbers, is_on, new_step
 
 
 def adagrad(
@@ -95,14 +94,14 @@ class Adagrad(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {
+        defaults: dict[str, Any] = {
             "lr": lr,
             "lr_decay": lr_decay,
             "eps": eps,
             "weight_decay": weight_decay,
             "initial_accumulator_value": initial_accumulator_value,
         }
-        check_nonnegative(**defaults)
+        check_numbers(**defaults)
         super().__init__(params, {**defaults, "maximize": maximize, "differentiable": differentiable})
         # From the start, not at the first step as elsewhere: torch's own Adagrad looks for it in a loaded state.
         for group in self.param_groups:
@@ -116,10 +115,11 @@ class Adagrad(RuleOptimizer):
             "sum": torch.full_like(param, complex(start, start) if param.is_complex() else start),
         }
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        (square_sum,) = self._states(params, "sum")
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
         names = ("lr", "lr_decay", "weight_decay", "eps")
-        adagrad(param, grad, square_sum, self._count_step(params), **{name: hyper[name] for name in names})
+        adagrad(param, grad, state["sum"], step, **{name: hyper[name] for name in names})
 
 
 def rmsprop(
@@ -219,8 +219,14 @@ class RMSprop(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "weight_decay": weight_decay}
-        check_nonnegative(**defaults)
+        defaults: dict[str, Any] = {
+            "lr": lr,
+            "momentum": momentum,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+        }
+        check_numbers(**defaults)
         switches = {"centered": centered, "maximize": maximize, "differentiable": differentiable}
         super().__init__(params, {**defaults, **switches})
 
@@ -232,13 +238,13 @@ class RMSprop(RuleOptimizer):
             state["grad_avg"] = torch.zeros_like(param)
         return state
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        self._count_step(params)
-        (square_avg,) = self._states(params, "square_avg")
-        grad_avg = next(self._states(params, "grad_avg")) if hyper["centered"] else None
-        buffer = next(self._states(params, "momentum_buffer")) if is_on(hyper["momentum"]) else None
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
+        grad_avg = state["grad_avg"] if hyper["centered"] else None
+        buffer = state["momentum_buffer"] if is_on(hyper["momentum"]) else None
         names = ("lr", "alpha", "eps", "weight_decay", "momentum")
-        rmsprop(param, grad, square_avg, grad_avg, buffer, **{name: hyper[name] for name in names})
+        rmsprop(param, grad, state["square_avg"], grad_avg, buffer, **{name: hyper[name] for name in names})
 
 
 def adadelta(
@@ -323,16 +329,16 @@ class Adadelta(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        defaults = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
-        check_nonnegative(**defaults)
-        check_range("rho", rho, low=0, high=1)  # type: ignore[arg-type]
+        defaults: dict[str, Any] = {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay}
+        check_numbers(**defaults)
+        check_numbers(high=1, rho=rho)
         super().__init__(params, {**defaults, "maximize": maximize, "differentiable": differentiable})
 
     def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         return {"step": new_step(), "square_avg": torch.zeros_like(param), "acc_delta": torch.zeros_like(param)}
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        self._count_step(params)
-        square_avg, acc_delta = self._states(params, "square_avg", "acc_delta")
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
         names = ("lr", "rho", "eps", "weight_decay")
-        adadelta(param, grad, square_avg, acc_delta, **{name: hyper[name] for name in names})
+        adadelta(param, grad, state["square_avg"], state["acc_delta"], **{name: hyper[name] for name in names})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_betas, check_nonnegative, is_on
+from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_betas, check_numbers, is_on
 
 
 def sgd(
@@ -103,7 +103,7 @@ class SGD(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_nonnegative(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        check_numbers(lr=lr, momentum=momentum, weight_decay=weight_decay)
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError(
                 f"nesterov: expected momentum above 0 and dampening 0; got momentum={momentum}, dampening={dampening}"
@@ -125,14 +125,13 @@ class SGD(RuleOptimizer):
     def _phase(self, state: dict[str, Any]) -> bool:
         return state.get("momentum_buffer") is not None
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
         names = ("lr", "momentum", "dampening", "weight_decay", "nesterov")
-        started = self._phase(self.state[params[0]])
-        buffer = next(self._states(params, "momentum_buffer")) if started else None
-        buffer = sgd(param, grad, buffer, **{name: hyper[name] for name in names})
-        if buffer is not None and not started:
-            for p, b in zip(params, buffer, strict=True):
-                self.state[p]["momentum_buffer"] = torch.view_as_complex(b) if p.is_complex() else b
+        buffer = sgd(param, grad, state.get("momentum_buffer"), **{name: hyper[name] for name in names})
+        if buffer is not None:
+            state["momentum_buffer"] = buffer
 
 
 def lion(
@@ -210,7 +209,7 @@ class Lion(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_nonnegative(lr=lr, weight_decay=weight_decay)
+        check_numbers(lr=lr, weight_decay=weight_decay)
         check_betas(betas)
         defaults = {
             "lr": lr,
@@ -224,6 +223,7 @@ class Lion(RuleOptimizer):
     def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         return {"exp_avg": torch.zeros_like(param)}
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        (exp_avg,) = self._states(params, "exp_avg")
-        lion(param, grad, exp_avg, lr=hyper["lr"], betas=hyper["betas"], weight_decay=hyper["weight_decay"])
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
+        lion(param, grad, state["exp_avg"], lr=hyper["lr"], betas=hyper["betas"], weight_decay=hyper["weight_decay"])

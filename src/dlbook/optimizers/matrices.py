@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dlbook._checks import check_ndim, check_option
-from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_nonnegative, is_on
+from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_numbers, is_on
 
 MAX_PARAMETERS = 5000
 """Newton's limit: the Hessian of 5000 float32 parameters takes 100 MB."""
@@ -168,7 +168,7 @@ class Muon(RuleOptimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        check_nonnegative(lr=lr, weight_decay=weight_decay, momentum=momentum)
+        check_numbers(lr=lr, weight_decay=weight_decay, momentum=momentum)
         check_option("adjust_lr_fn", adjust_lr_fn, (None, "original", "match_rms_adamw"))
         defaults = {
             "lr": lr,
@@ -193,10 +193,11 @@ class Muon(RuleOptimizer):
     def _new_state(self, param: Tensor, group: dict[str, Any]) -> dict[str, Tensor]:
         return {"momentum_buffer": torch.zeros_like(param)}
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        (buffer,) = self._states(params, "momentum_buffer")
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
         names = ("lr", "weight_decay", "momentum", "nesterov", "ns_coefficients", "eps", "ns_steps", "adjust_lr_fn")
-        muon(param, grad, buffer, **{name: hyper[name] for name in names})
+        muon(param, grad, state["momentum_buffer"], **{name: hyper[name] for name in names})
 
 
 def newton(
@@ -265,7 +266,7 @@ class Newton(torch.optim.Optimizer):
     """
 
     def __init__(self, params: Any, lr: Scalar = 1.0, damping: Scalar = 0.0) -> None:
-        check_nonnegative(lr=lr, damping=damping)
+        check_numbers(lr=lr, damping=damping)
         super().__init__(params, {"lr": lr, "damping": damping})
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:

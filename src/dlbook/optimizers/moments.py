@@ -16,7 +16,7 @@ from dlbook.optimizers._base import (
     TensorList,
     as_number,
     check_betas,
-    check_nonnegative,
+    check_numbers,
     is_on,
     new_step,
 )
@@ -122,7 +122,7 @@ class Adam(RuleOptimizer):
         differentiable: bool = False,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay)
+        check_numbers(lr=lr, eps=eps, weight_decay=weight_decay)
         check_betas(betas)
         defaults = {
             "lr": lr,
@@ -140,12 +140,13 @@ class Adam(RuleOptimizer):
         names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
         return {"step": new_step(), **{name: torch.zeros_like(param) for name in names}}
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        exp_avg, exp_avg_sq = self._states(params, "exp_avg", "exp_avg_sq")
-        largest = next(self._states(params, "max_exp_avg_sq")) if hyper["amsgrad"] else None
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
+        largest = state["max_exp_avg_sq"] if hyper["amsgrad"] else None
         names = ("lr", "betas", "eps", "weight_decay", "decoupled_weight_decay")
-        step = self._count_step(params)
-        adam(param, grad, exp_avg, exp_avg_sq, largest, step, **{name: hyper[name] for name in names})
+        hyper = {name: hyper[name] for name in names}
+        adam(param, grad, state["exp_avg"], state["exp_avg_sq"], largest, step, **hyper)
 
 
 class AdamW(Adam):
@@ -322,7 +323,7 @@ class NAdam(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_nonnegative(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
+        check_numbers(lr=lr, eps=eps, weight_decay=weight_decay, momentum_decay=momentum_decay)
         check_betas(betas)
         defaults = {
             "lr": lr,
@@ -345,13 +346,13 @@ class NAdam(RuleOptimizer):
         # Parameters that had other betas in the past have another product; a grid's product is one for all.
         return state["step"].item(), product.item() if product.numel() == 1 else None
 
-    def _update(self, params: list[Tensor], param: TensorList, grad: TensorList, hyper: dict[str, Any]) -> None:
-        exp_avg, exp_avg_sq = self._states(params, "exp_avg", "exp_avg_sq")
-        step = self._count_step(params)
+    def _update(
+        self, param: TensorList, grad: TensorList, state: dict[str, TensorList], step: float, hyper: dict[str, Any]
+    ) -> None:
         mu = nadam_momentum(hyper["betas"][0], hyper["momentum_decay"], step)
-        for p in params:
-            self.state[p]["mu_product"] = self.state[p]["mu_product"] * mu
-        product = self.state[params[0]]["mu_product"]
+        # New tensors and not in place: in a grid of momenta the product becomes a grid too.
+        state["mu_product"] = state["mu_product"] * mu
+        product = as_number(state["mu_product"].tensors[0])
         names = ("lr", "betas", "eps", "weight_decay", "momentum_decay", "decoupled_weight_decay")
         hyper = {name: hyper[name] for name in names}
-        nadam(param, grad, exp_avg, exp_avg_sq, as_number(product), step, **hyper)
+        nadam(param, grad, state["exp_avg"], state["exp_avg_sq"], product, step, **hyper)

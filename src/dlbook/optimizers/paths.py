@@ -83,6 +83,10 @@ def trajectory(
     for extreme in (torch.amin, torch.amax):
         optimizer = RULES[rule]([point], **{name: _each(value, _number(extreme)) for name, value in hyper.items()})
     optimizer.param_groups[0].update({name: _each(value, _column(start)) for name, value in hyper.items()})
+    group = optimizer.param_groups[0]
+    if isinstance(group.get("momentum"), Tensor) and "dampening" in group:
+        # A grid may hold runs without momentum; those know no dampening either.
+        group["dampening"] = group["dampening"] * (group["momentum"] != 0)
     path = [point.detach().clone()]
     for _ in range(steps):
         _advance(optimizer, surface, point)
