@@ -262,8 +262,8 @@ def _bins(dims: int, input: Tensor, output_size: OutputSize) -> list[Tensor]:
     check_spatial("input", input, dims)
     sizes = input.shape[-dims:]
     wanted = output_size if isinstance(output_size, Sequence) else (output_size,) * dims
-    wanted = [sizes[at] if want is None and at < dims else want for at, want in enumerate(wanted)]
-    counts = to_tuple("output_size", wanted, dims)
+    filled: list = [sizes[at] if want is None and at < dims else want for at, want in enumerate(wanted)]
+    counts = to_tuple("output_size", filled, dims)
     return [_bin(size, count, input.device) for size, count in zip(sizes, counts, strict=True)]
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dlbook.convolution import adaptive, pooling
 from dlbook.convolution._layer import Layer
-from dlbook.convolution._sizes import Size
+from dlbook.convolution._sizes import Size, to_tuple
 from dlbook.convolution.adaptive import OutputSize
 
 
@@ -148,9 +148,9 @@ class AvgPool1d(Layer):
         count_include_pad: bool = True,
     ) -> None:
         super().__init__(
-            kernel_size=kernel_size,
-            stride=kernel_size if stride is None else stride,
-            padding=padding,
+            kernel_size=to_tuple("kernel_size", kernel_size, 1, 1),
+            stride=to_tuple("stride", kernel_size if stride is None else stride, 1, 1),
+            padding=to_tuple("padding", padding, 1),
             ceil_mode=ceil_mode,
             count_include_pad=count_include_pad,
         )
