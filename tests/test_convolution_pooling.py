@@ -231,6 +231,15 @@ def test_gradients_of_first_and_second_order(name, arguments):
     assert gradgradcheck(call, (picture,))
 
 
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("max_pool2d", (3, 2, 1)), ("avg_pool2d", (2,)), ("adaptive_avg_pool2d", (4,))]
+)
+def test_vmap(name, arguments):
+    function, stack = getattr(convolution, name), torch.randn(5, 2, 3, 7, 11)
+    looped = torch.stack([function(picture, *arguments) for picture in stack])
+    torch.testing.assert_close(torch.vmap(lambda x: function(x, *arguments))(stack), looped)
+
+
 @pytest.mark.compile
 @pytest.mark.parametrize("dims", [1, 2])
 @pytest.mark.parametrize(

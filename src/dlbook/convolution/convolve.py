@@ -386,5 +386,6 @@ def _check_operands(
 def _autocast(value: Tensor) -> Tensor:
     """The value in autocast's dtype where autocast is on, as torch's own convolutions do it."""
     kind = value.device.type
-    wanted = value.is_floating_point() and value.dtype != torch.float64 and torch.is_autocast_enabled(kind)
-    return value.to(torch.get_autocast_dtype(kind)) if wanted else value
+    if not (value.is_floating_point() and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)):
+        return value
+    return value if value.dtype == torch.float64 else value.to(torch.get_autocast_dtype(kind))
