@@ -33,8 +33,8 @@ def minus_abs(input: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 def with_slope(input: Tensor, value: Tensor, slope: Tensor) -> Tensor:
     """``value``, a function of ``input`` made of straight lines, whose derivative is the piecewise constant ``slope``.
 
-    Stated rather than left to autograd for two reasons: at a kink the derivative is ours to choose, and backward is
-    one product, where autograd would keep a mask for each line (slow above all when compiled for a CPU).
+    Stated rather than left to autograd for two reasons: at a kink the derivative is ours to choose, and backward keeps
+    one number for each element, where autograd would keep a mask for each line (very slow when compiled for a CPU).
     """
     return _WithSlope.apply(input, value.detach(), slope.detach())  # type: ignore[return-value]
 
