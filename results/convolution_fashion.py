@@ -63,6 +63,7 @@ def main() -> None:
     train, test = datasets.fashion_mnist().to(here)
     mean, spread = train.inputs.mean(), train.inputs.std()
     train, test = (((part.inputs - mean) / spread, part.targets) for part in (train, test))
+    models: dict[str, list[nn.Module]] = {}
     accuracy: dict[str, list[float]] = {}
     sizes: dict[str, int] = {}
     for name, build in NETWORKS.items():
@@ -71,9 +72,11 @@ def main() -> None:
             model = build().to(here)
             optimizer = optimizers.Adam(model.parameters(), lr=LR)
             training.fit(model, train, cross_entropy, optimizer, epochs=EPOCHS, batch_size=BATCH_SIZE)
+            models.setdefault(name, []).append(model)
             accuracy.setdefault(name, []).append(training.evaluate(model, test, cross_entropy)["accuracy"])
             sizes[name] = sum(parameter.numel() for parameter in model.parameters())
             print(name, seed, accuracy[name][-1], flush=True)
+    kept = models["max"][0].state_dict()
     record = {
         "script": "results/convolution_fashion.py",
         "data": "fashion_mnist, 60,000 training and 10,000 test pictures",
@@ -86,6 +89,10 @@ def main() -> None:
         "date": date.today().isoformat(),
         "test_accuracy": accuracy,
         "parameters": sizes,
+        "first_layer": {  # of LeNet with max pooling, first seed: its six filters, row by row, and their biases
+            "weight": [[round(w, 4) for w in row] for row in kept["0.weight"].flatten(1).tolist()],
+            "bias": [round(b, 4) for b in kept["0.bias"].tolist()],
+        },
     }
     Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
 
