@@ -50,6 +50,15 @@ def test_the_svg_follows_the_theme_and_touches_nothing_else_on_the_page():
     assert "0.123456" not in svg
 
 
+def test_a_log_axis_reads_as_text():
+    fig, axes = figures.panels()
+    axes.plot([1, 2], [1e-3, 1e2])
+    axes.set(yscale="log", yticks=[1e-3, 1, 10, 20, 100])
+    svg = figures.to_svg(fig, "a")
+    assert all(f">{label}</text>" in svg for label in ("10⁻³", "1", "10", "10²"))
+    assert ">20<" not in svg
+
+
 def test_one_salt_gives_one_text_and_two_salts_share_no_name():
     def drawn(salt):
         fig, axes = figures.panels()

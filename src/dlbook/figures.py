@@ -7,6 +7,7 @@ colours keep at least 3.4:1 on both. Figures are made without pyplot: nothing is
 
 import html
 import io
+import math
 import re
 
 import matplotlib
@@ -16,6 +17,7 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation
 
 __all__ = [
     "BLUE",
@@ -296,6 +298,7 @@ def to_svg(figure: Figure, salt: str) -> str:
 
     Source: matplotlib's SVG backend. Chapter: every one.
     """
+    _plain_powers(figure)
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": salt}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
@@ -310,6 +313,25 @@ def to_svg(figure: Figure, salt: str) -> str:
     text = _GROUP_ID.sub("<g", text)
     text = _FONT.sub("var(--dl-sans, sans-serif)", _NO_TURN.sub("", text))
     return "\n".join(_round(line) for line in text.strip().split("\n"))
+
+
+_SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def _plain_powers(figure: Figure) -> None:
+    """Write a log axis's ticks as text, 10⁻³: matplotlib's own run its formula parser, half the time of a frame."""
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if type(axis.get_major_formatter()) is LogFormatterSciNotation:
+            axis.set_major_formatter(FuncFormatter(lambda value, _: _power(value)))
+
+
+def _power(value: float) -> str:
+    """1, 10, 10², 10⁻³; a tick between two powers of ten stays without a label."""
+    exponent = math.log10(value)
+    if abs(exponent - round(exponent)) > 1e-9:
+        return ""
+    small = {0: "1", 1: "10"}
+    return small.get(round(exponent)) or "10" + str(round(exponent)).translate(_SUPERSCRIPT)
 
 
 def _round(line: str) -> str:
