@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jupyter_cache import get_cache
 from jupyter_cache.executors import load_executor
+from myst_nb.core.read import is_myst_markdown_notebook
 from sphinx.application import Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
@@ -63,8 +64,8 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     cache = get_cache(app.config.nb_execution_cache_path)
     missing = []
     for path in sorted(env.doc2path(name) for name in env.found_docs):
-        if path.endswith(".ipynb"):
-            record = cache.add_nb_to_project(path)
+        if reader := notebook_reader(path):
+            record = cache.add_nb_to_project(path, read_data=reader)
             if cache.get_cached_project_nb(record.pk) is None:
                 missing.append(path)
     if not missing:
@@ -83,6 +84,13 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     ]
     if failures:
         raise ExtensionError("\n\n".join(failures))
+
+
+def notebook_reader(path: str) -> dict[str, str] | None:
+    """How jupyter-cache is to read a page that holds code, as a notebook or as text; None for one that holds none."""
+    if path.endswith(".ipynb"):
+        return {"name": "nbformat", "type": "plugin"}
+    return {"name": "myst_nb_md", "type": "plugin"} if is_myst_markdown_notebook(Path(path).read_text()) else None
 
 
 def describe_failure(path: str, traceback: str | None) -> str:
