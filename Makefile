@@ -21,7 +21,8 @@ test: $(READY)
 	$(MAKE) --no-print-directory book
 	$(ONE_THREAD) $(BIN)/pytest -n 2 -m "not book" --doctest-modules src tests
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env chapters
-	$(BIN)/pytest -s -m book tests/book
+	$(BIN)/pytest -n 2 --dist worksteal tests/book/test_pages.py tests/book/test_explorers.py
+	$(BIN)/pytest tests/book/test_jupyterlab.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/run.py

@@ -34,3 +34,13 @@ def _shape_checks(request: pytest.FixtureRequest):
     config.update("jaxtyping_disable", off)
     yield
     config.update("jaxtyping_disable", False)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what the tests measured: weights of pages, times of steps."""
+    reports = [report for kind in ("passed", "failed") for report in terminalreporter.stats.get(kind, [])]
+    lines = [value for report in reports for name, value in report.user_properties if name == "measured"]
+    if lines:
+        terminalreporter.section("measured")
+        for line in sorted(lines):
+            terminalreporter.write_line(line)

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import built_pages
+from conftest import HTML, built_pages
 
 pytestmark = pytest.mark.book
 
@@ -13,9 +13,13 @@ PAGES = built_pages()
 TELEPHONE = {"width": 390, "height": 844}
 
 
-def test_the_book_is_built():
+def test_the_book_is_built(record_property):
     assert "index.html" in PAGES, "no built book in _build/html: run make book"
     assert any(page.startswith("chapters/") for page in PAGES)
+    for page in PAGES:
+        weight = (HTML / page).stat().st_size
+        record_property("measured", f"{page:40} {weight / 1e3:4.0f} KB, at most 3000")
+        assert weight <= 3_000_000
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -32,6 +32,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app.connect("config-inited", prepare, priority=100)
     app.connect("env-before-read-docs", execute)
+    app.connect("html-page-context", mend)
     app.connect("build-finished", weigh)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
@@ -96,6 +97,13 @@ def notebook_reader(path: str) -> dict[str, str] | None:
 def describe_failure(path: str, traceback: str | None) -> str:
     """The chapter, the cell's code and the error, from jupyter-cache's record."""
     return f"chapter {Path(path).name} failed:\n{_ANSI.sub('', traceback or 'no traceback was recorded').strip()}"
+
+
+def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
+    """Take out of a page what its makers repeat or mislabel, so that ids are unique and lists hold list items."""
+    if "body" in context:
+        for fault in (' id="exercise-content"', ' id="solution-content"', ' role="list"'):
+            context["body"] = context["body"].replace(fault, "")
 
 
 def weigh(app: Sphinx, exception: Exception | None) -> None:
