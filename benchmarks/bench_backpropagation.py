@@ -1,9 +1,13 @@
 """An epoch of a [784, 100, 10] network in mini-batches of 10, beside a plain numpy implementation, example by example.
 
-The pictures are random numbers of MNIST's shape, as the time does not depend on what they show; 1,000 examples stand
-for the 60,000, and the ratio is the same.
+The pictures are random numbers of MNIST's shape, as the time does not depend on what they show; 5,000 examples stand
+for the 60,000, and the ratio is the same. The plain implementation is the one that Nielsen (2015) describes, with
+either of numpy's products: ``np.dot``, as published, and ``@``, which for a column times a row is about half as fast.
 """
 
+import operator
+import random
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
@@ -12,20 +16,22 @@ from timing import Case
 
 from dlbook.backpropagation import Network
 
-SIZES, EXAMPLES, BATCH, LR = [784, 100, 10], 1000, 10, 0.5
+SIZES, EXAMPLES, BATCH, LR = [784, 100, 10], 5000, 10, 0.5
 
 
 class PerExample:
     """The published procedure: lists of columns, and one example after another."""
 
-    def __init__(self, sizes: list[int]) -> None:
+    def __init__(self, sizes: list[int], product: Callable = np.dot) -> None:
+        self.product = product
         generator = np.random.default_rng(0)
         pairs = list(pairwise(sizes))
         self.biases = [generator.standard_normal((n, 1)) for _, n in pairs]
         self.weights = [generator.standard_normal((n, m)) / np.sqrt(m) for m, n in pairs]
 
     def epoch(self, data: list[tuple[np.ndarray, np.ndarray]], batch: int, lr: float) -> None:
-        """All examples once, in mini-batches."""
+        """All examples once, shuffled, in mini-batches."""
+        random.shuffle(data)
         for start in range(0, len(data), batch):
             self.update(data[start : start + batch], lr)
 
@@ -42,35 +48,49 @@ class PerExample:
         self.biases = [b - rate * total for b, total in zip(self.biases, total_b, strict=True)]
 
     def gradient(self, x: np.ndarray, y: np.ndarray) -> tuple[list, list]:
-        """The gradient of one example's cross-entropy."""
-        activations = [x]
+        """The gradient of one example's quadratic cost."""
+        grad_b = [np.zeros(b.shape) for b in self.biases]
+        grad_w = [np.zeros(w.shape) for w in self.weights]
+        activation, activations, sums = x, [x], []
         for b, w in zip(self.biases, self.weights, strict=True):
-            activations.append(1 / (1 + np.exp(-(w @ activations[-1] + b))))
-        grad_b, grad_w = [], []
-        delta = activations[-1] - y
-        for layer in range(len(self.weights) - 1, -1, -1):
-            grad_b.insert(0, delta)
-            grad_w.insert(0, delta @ activations[layer].T)
-            before = activations[layer]
-            delta = (self.weights[layer].T @ delta) * before * (1 - before) if layer else delta
+            z = self.product(w, activation) + b
+            activation = sigmoid(z)
+            sums.append(z)
+            activations.append(activation)
+        delta = (activations[-1] - y) * sigmoid_slope(sums[-1])
+        grad_b[-1], grad_w[-1] = delta, self.product(delta, activations[-2].T)
+        for layer in range(2, len(self.weights) + 1):
+            delta = self.product(self.weights[-layer + 1].T, delta) * sigmoid_slope(sums[-layer])
+            grad_b[-layer], grad_w[-layer] = delta, self.product(delta, activations[-layer - 1].T)
         return grad_b, grad_w
 
 
+def sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-z))
+
+
+def sigmoid_slope(z: np.ndarray) -> np.ndarray:
+    return sigmoid(z) * (1 - sigmoid(z))
+
+
 def cases(device: torch.device) -> list[Case]:
-    network = Network(SIZES, cost="cross_entropy", device=device)
+    network = Network(SIZES, device=device)
     pictures = torch.rand(EXAMPLES, SIZES[0], device=device)
     targets = torch.eye(10, device=device)[torch.randint(10, (EXAMPLES,), device=device)]
     columns = [
         (x[:, None].double().cpu().numpy(), y[:, None].double().cpu().numpy())
         for x, y in zip(pictures, targets, strict=True)
     ]
-    plain = PerExample(SIZES)
 
     def ours() -> None:
-        for x, y in zip(pictures.split(BATCH), targets.split(BATCH), strict=True):
+        order = torch.randperm(EXAMPLES, device=device)
+        for x, y in zip(pictures[order].split(BATCH), targets[order].split(BATCH), strict=True):
             network.step(x, y, LR)
 
     size = f"{SIZES}, {EXAMPLES:,} examples by {BATCH}"
-    return [
-        Case("Network, an epoch", size, ours, lambda: plain.epoch(columns, BATCH, LR), peer_name="numpy", limit=1 / 15)
-    ]
+    rows = []
+    for name, product in (("np.dot", np.dot), ("numpy @", operator.matmul)):
+        plain = PerExample(SIZES, product)
+        peer = lambda plain=plain: plain.epoch(columns, BATCH, LR)  # noqa: E731
+        rows.append(Case("Network, an epoch", size, ours, peer, peer_name=name, limit=1 / 15))
+    return rows
