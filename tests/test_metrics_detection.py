@@ -104,7 +104,7 @@ def plain_map(predictions, targets, convention, least, inclusive):
             continue
         points = 101 if coco else 11
         at = [
-            next((p for r, p in zip(recall, best, strict=True) if r >= i / (points - 1) - 1e-12), 0)
+            next((p for r, p in zip(recall, best, strict=True) if r >= i * (1 / (points - 1))), 0)
             for i in range(points)
         ]
         results.append(sum(at) / points)
@@ -297,14 +297,25 @@ class TestMeanAveragePrecision:
             from bench_metrics import coco_evaluation
         finally:
             sys.path.pop(0)
-        predictions, targets = scene(9, 31, 4, torch.float64)
+        for dtype in (torch.float64, torch.float32):
+            self.compare(coco_evaluation, *scene(9, 31, 4, dtype))
+            # Ten boxes of one class, so that recalls are tenths.
+            box = torch.tensor([[0, 0, 10, 10]])
+            boxes = torch.cat([box + 20 * i for i in range(10)]).to(dtype)
+            labels = torch.ones(10, dtype=torch.long)
+            scores = torch.linspace(0.9, 0.1, 10, dtype=dtype)
+            boxes[4::3] += 300
+            said = {"boxes": boxes, "labels": labels, "scores": scores}
+            self.compare(coco_evaluation, [said], [{"boxes": boxes - 300 * (boxes > 300), "labels": labels}])
+
+    def compare(self, coco_evaluation, predictions, targets):
         # Their list of images leaves out none, and ties between equal scores keep the order of the list.
         evaluation = coco_evaluation(predictions, targets)
         evaluation.evaluate()
         evaluation.accumulate()
         theirs = torch.from_numpy(evaluation.eval["precision"])[:, :, :, 0, 0].mean(1)
         mine = M.mean_average_precision(predictions, targets)
-        torch.testing.assert_close(mine.average_precision, theirs)
+        torch.testing.assert_close(mine.average_precision, theirs.to(mine.mean.dtype))
 
     @pytest.mark.bad_input
     def test_bad_input(self):

@@ -24,7 +24,8 @@ from dlbook._checks import check_option, check_tensor
 from .boxes import iou
 
 CONVENTIONS = ("coco", "every-point", "11-point")
-COCO_THRESHOLDS = tuple(0.5 + 0.05 * i for i in range(10))
+# Rounded as numpy's linspace rounds them, and so pycocotools.
+COCO_THRESHOLDS = (*(0.5 + i * ((0.95 - 0.5) / 9) for i in range(9)), 0.95)
 
 
 class DetectionScores(NamedTuple):
@@ -99,7 +100,7 @@ def mean_average_precision(
     said, true = _gather("predictions", predictions, scored=True), _gather("targets", targets, scored=False)
     if iou_thresholds is None:
         iou_thresholds = COCO_THRESHOLDS if coco else (0.5,)
-    thresholds = torch.tensor(iou_thresholds, device=true.boxes.device, dtype=torch.float64).to(said.scores.dtype)
+    thresholds = torch.tensor(iou_thresholds, device=true.boxes.device, dtype=true.boxes.dtype)
     classes, boxes_of = true.labels.unique(return_counts=True)
     known = torch.isin(said.labels, classes)
     order = said.scores.argsort(descending=True, stable=True)
@@ -116,13 +117,14 @@ def mean_average_precision(
         hits = _match_free(said.boxes, group, true.boxes, true_group, thresholds, inclusive)
     else:
         hits = _match_best(said.boxes, group, true.boxes, true_group, thresholds, inclusive)
-    precision, recall = _curves(hits, said.labels, boxes_of, said.scores.dtype)
+    precision, recall = _curves(hits, said.labels, boxes_of, true.boxes.dtype)
     each = _interpolated(precision, recall, convention)
-    return DetectionScores(each.mean(), each, classes, precision, recall)
+    mean, each, precision, recall = (part.to(said.scores.dtype) for part in (each.mean(), each, precision, recall))
+    return DetectionScores(mean, each, classes, precision, recall)
 
 
 def _gather(name: str, pictures: Sequence[Mapping[str, Tensor]], scored: bool) -> _Boxes:
-    """All pictures' boxes in one list, scores (0 for true boxes) widened to float32 at the least."""
+    """All pictures' boxes in one list, scores (for true boxes anything) widened to float32 at the least."""
     keys = ("boxes", "labels", "scores") if scored else ("boxes", "labels")
     for i, picture in enumerate(pictures):
         for key in keys:
@@ -140,7 +142,10 @@ def _gather(name: str, pictures: Sequence[Mapping[str, Tensor]], scored: bool) -
     )
     sizes = torch.tensor([len(p["labels"]) for p in pictures], device=labels.device)
     picture = torch.arange(len(pictures), device=labels.device).repeat_interleave(sizes)
-    scores = torch.cat([p["scores"] for p in pictures]) if scored else boxes.new_zeros(len(labels))
+    # Whether a recall just reaches a point, or an overlap a threshold, must come out as in the reference programs. They
+    # count in double precision; Apple's GPUs have none.
+    boxes = boxes.to(torch.float32 if boxes.device.type == "mps" else torch.float64)
+    scores = torch.cat([p["scores"] for p in pictures]) if scored else boxes[:, 0]
     return _Boxes(boxes, labels, picture, scores.to(torch.promote_types(scores.dtype, torch.float32)))
 
 
@@ -235,8 +240,8 @@ def _interpolated(precision: Tensor, recall: Tensor, convention: str) -> Float[T
         gained = recall.diff(dim=-1, prepend=torch.zeros_like(recall[..., :1]))
         return (gained * envelope).sum(-1)
     points = 101 if convention == "coco" else 11
-    # In double precision and then rounded, so that 0.3 is the 3 / 10 that counts give.
-    at = torch.linspace(0, 1, points, device=recall.device, dtype=torch.float64).to(recall.dtype)
+    # Rounded as the reference programs round them: a recall of 3 / 10 does not reach 3 times 0.1.
+    at = torch.arange(points, device=recall.device, dtype=recall.dtype) * (1 / (points - 1))
     index = torch.searchsorted(recall.contiguous(), at.expand(*recall.shape[:-1], points).contiguous())
     envelope = torch.cat(
         [envelope, torch.zeros_like(recall[..., :1]) if recall.shape[-1] else recall.new_zeros(*recall.shape[:-1], 1)],
