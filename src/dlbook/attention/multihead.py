@@ -149,48 +149,68 @@ class MultiheadAttention(nn.Module):
             # One tensor given thrice stays one tensor, whose three projections are one product.
             operands.setdefault(id(x), x[None] if single else x if self.batch_first else x.transpose(0, 1))
         batches = [operands[id(x)] for x in (query, key, value)]
-        mask = self._merge(attn_mask, key_padding_mask, batches[0], batches[1].shape[1])
         q, k, v = self._project(*batches)
-        output, weights = self._attend(q, k, v, mask, need_weights)
-        output = linear(output.transpose(1, 2).flatten(2), self.out_proj.weight, self.out_proj.bias)
+        output, weights = self.attend(q, k, v, key_padding_mask, attn_mask, need_weights)
         if weights is not None and average_attn_weights:
             weights = weights.mean(1)
         if single:
             return output[0], None if weights is None else weights[0]
         return (output if self.batch_first else output.transpose(0, 1)), weights
 
-    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
-        """Queries, keys and values of each head: (batch, heads, length, head_dim)."""
+    def project(
+        self, input: Float[Tensor, "batch time features"], role: int
+    ) -> Float[Tensor, "batch heads time head_dim"]:
+        """Each head's queries (``role`` 0), keys (1) or values (2)."""
         if self.in_proj_weight is None:
-            weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+            weight: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)[role]
         else:
-            weights = self.in_proj_weight.chunk(3)
-        biases = (None,) * 3 if self.in_proj_bias is None else self.in_proj_bias.chunk(3)
+            weight = self.in_proj_weight.chunk(3)[role]
+        return self._split(
+            linear(input, weight, None if self.in_proj_bias is None else self.in_proj_bias.chunk(3)[role])
+        )
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch heads query head_dim"],
+        key: Float[Tensor, "batch heads key head_dim"],
+        value: Float[Tensor, "batch heads key head_dim"],
+        key_padding_mask: Mask | None = None,
+        attn_mask: Mask | None = None,
+        need_weights: bool = False,
+    ) -> tuple[Float[Tensor, "batch query embed_dim"], Float[Tensor, "batch heads query key"] | None]:
+        """Attention of projected heads and the output projection; masks as ``forward``'s, a batch of them."""
+        chance = self.dropout if self.training else 0.0
+        mask, weights = self._merge(attn_mask, key_padding_mask, query, key.shape[2]), None
+        if need_weights:
+            scores = (query * self.head_dim**-0.5) @ key.mT
+            weights = dropout(softmax(scores if mask is None else scores + mask, dim=-1), chance)
+            output = weights @ value
+        else:
+            output: Any = scaled_dot_product_attention(query, key, value, mask, chance)
+        return linear(output.transpose(1, 2).flatten(2), self.out_proj.weight, self.out_proj.bias), weights
+
+    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> list[Tensor]:
+        """Queries, keys and values of each head, with the key and value that are appended."""
         if query is key and key is value and self.in_proj_weight is not None:
-            projected = list(linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1))
+            heads = [self._split(x) for x in linear(query, self.in_proj_weight, self.in_proj_bias).chunk(3, dim=-1)]
         else:
-            projected = [linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True)]
+            heads = [self.project(x, role) for role, x in enumerate((query, key, value))]
         if self.bias_k is not None and self.bias_v is not None:
-            for i, extra in ((1, self.bias_k), (2, self.bias_v)):
-                projected[i] = torch.cat([projected[i], extra.expand(len(query), 1, -1)], dim=1)
-        heads = [x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2) for x in projected]
+            for role, extra in ((1, self.bias_k), (2, self.bias_v)):
+                heads[role] = torch.cat([heads[role], self._split(extra.expand(len(query), 1, -1))], dim=2)
         return [heads[0], *(pad(x, (0, 0, 0, 1)) for x in heads[1:])] if self.add_zero_attn else heads
 
-    def _attend(
-        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, need_weights: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        chance = self.dropout if self.training else 0.0
-        if not need_weights:
-            return scaled_dot_product_attention(query, key, value, mask, chance), None  # type: ignore[return-value]
-        scores = (query * self.head_dim**-0.5) @ key.mT
-        weights = dropout(softmax(scores if mask is None else scores + mask, dim=-1), chance)
-        return weights @ value, weights
+    def _split(self, x: Tensor) -> Tensor:
+        """(batch, time, heads × head_dim) as (batch, heads, time, head_dim)."""
+        return x.unflatten(-1, (self.num_heads, self.head_dim)).transpose(1, 2)
 
     def _merge(
         self, attn_mask: Tensor | None, key_padding_mask: Tensor | None, query: Tensor, keys: int
     ) -> Tensor | None:
         """Both masks as one that is added to the scores of all heads; what was appended may always be attended to."""
-        batch, queries = query.shape[:2]
+        batch, _, queries, _ = query.shape
+        appended = int(self.bias_k is not None) + int(self.add_zero_attn)
+        keys -= appended
         merged = None
         if attn_mask is not None:
             shapes = [(queries, keys), (batch * self.num_heads, queries, keys)]
@@ -199,7 +219,6 @@ class MultiheadAttention(nn.Module):
         if key_padding_mask is not None:
             padding = _additive("key_padding_mask", key_padding_mask, [(batch, keys)], query)[:, None, None]
             merged = padding if merged is None else merged + padding
-        appended = int(self.bias_k is not None) + int(self.add_zero_attn)
         return pad(merged, (0, appended)) if merged is not None and appended else merged
 
     def _check(self, query: Tensor, key: Tensor, value: Tensor) -> None:
