@@ -74,7 +74,7 @@ def scaled_dot_product_attention(
     factor = 1 / sqrt(max(query.shape[-1], 1)) if scale is None else scale
     scores = (query * factor) @ key.mT
     if is_causal:
-        scores = _mask(scores, causal_mask(query.shape[-2], key.shape[-2], device=query.device))
+        scores.masked_fill_(~causal_mask(query.shape[-2], key.shape[-2], device=query.device), -torch.inf)
     return _weighted_mean(_mask(scores, attn_mask), value, dropout_p, need_weights)
 
 
@@ -196,7 +196,8 @@ def _exponentials(scores: Tensor) -> tuple[Tensor, Tensor]:
         return scores, scores.new_ones(*scores.shape[:-1], 1)
     # Detached: the shift cancels out. The largest score's exponential is 1: a sum of 0 means that nothing is allowed.
     largest = scores.detach().amax(-1, keepdim=True)
-    exponentials = (scores - largest.masked_fill(largest == -torch.inf, 0.0)).exp()
+    # In place: the scores are fresh, the largest tensor here, and nothing else needs them.
+    exponentials = scores.sub_(largest.masked_fill_(largest == -torch.inf, 0.0)).exp_()
     total = exponentials.sum(-1, keepdim=True)
     return exponentials, total + (total == 0)
 
