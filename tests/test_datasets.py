@@ -389,3 +389,11 @@ def test_idx_gives_back_what_was_written():
 def test_broken_idx_is_an_error(content, message):
     with pytest.raises(datasets.DataUnavailable, match=message):
         images._parse_idx(content, 3, "file.gz")
+
+
+def test_examples_are_a_plain_pair_that_moves_as_one(device):
+    pair = datasets.Examples(torch.zeros(3, 2), torch.tensor([0, 1, 1]))
+    inputs, targets = pair.to(device)
+    assert (inputs.device.type, targets.device.type) == (device.type, device.type)
+    moved = datasets.Dataset(pair, pair).to(device)
+    assert torch.equal(moved.test.targets.cpu(), pair.targets)

@@ -102,3 +102,20 @@ def test_bad_input_is_named():
         figures.contour_with_path(axes, lambda p: p.sum(-1), torch.zeros(4), x=(0, 1), y=(0, 1))
     with pytest.raises(ValueError, match="caption, alt: expected a sentence each"):
         figures.show(figures.panels()[0], "A caption", " ")
+
+
+def test_the_palette_keeps_its_order_and_its_names():
+    named = (figures.BLUE, figures.ORANGE, figures.ROSE, figures.TEAL, figures.GOLD, figures.GREY)
+    assert named == figures.COLORS
+    assert len(set(named)) == 6
+    red, _, blue, _ = figures.DIVERGING(0.0)
+    assert blue > red, "low values are blue"
+    red, _, blue, _ = figures.DIVERGING(1.0)
+    assert red > blue, "high values are orange"
+
+
+def test_a_line_is_named_at_its_end_in_its_colour():
+    _, axes = figures.panels()
+    figures.label_line(axes, 2.0, 0.5, "tanh", figures.BLUE, fontsize=8)
+    (label,) = axes.texts
+    assert (label.xy, label.get_color(), label.get_fontsize()) == ((2.0, 0.5), figures.BLUE, 8)

@@ -640,3 +640,43 @@ def test_tensor_list_reads_as_one_tensor(device):
             u = (u + 0.5 * v * w + 0.5 * v / w + 0.5 * v) * 0.5 / v + 0.5
             u = torch.maximum(u.lerp(w, 0.5).lerp(v, 0.5) + 0.5 * w, v).sqrt().sqrt().sign() + 0.5
             torch.testing.assert_close(left, u)
+
+
+def test_the_rules_alone_take_the_same_two_steps_by_hand():
+    """Each pure rule, on a gradient of 2 and then of -1, from its formula in plain arithmetic."""
+
+    def two_steps(rule, states, **hyper):
+        weight, memory = TensorList([torch.tensor([1.0]).double()]), [TensorList([s.clone()]) for s in states]
+        for step, gradient in enumerate((2.0, -1.0), 1):
+            rule(weight, TensorList([torch.tensor([gradient]).double()]), memory, step, **hyper)
+        return weight.tensors[0].item()
+
+    zero = torch.zeros(1).double()
+    common = {"lr": 0.1, "weight_decay": 0}
+    got = two_steps(lambda w, g, m, t, **h: optimizers.adagrad(w, g, m[0], t, lr_decay=0, eps=0, **h), [zero], **common)
+    assert got == pytest.approx(1 - 0.1 * (1 - 1 / 5**0.5))
+    got = two_steps(
+        lambda w, g, m, _, **h: optimizers.rmsprop(w, g, m[0], None, None, alpha=0.5, eps=0, momentum=0, **h),
+        [zero],
+        **common,
+    )
+    assert got == pytest.approx(1 - 0.1 * (2 / 2**0.5 - 1 / 1.5**0.5))
+    got = two_steps(lambda w, g, m, _, **h: optimizers.lion(w, g, m[0], betas=(0.5, 0.5), **h), [zero], **common)
+    assert got == pytest.approx(1 - 0.1 * (1 + 0)), "the second running mean, (1 - 1) / 2, has no sign"
+    got = two_steps(
+        lambda w, g, m, _, **h: optimizers.adadelta(w, g, m[0], m[1], rho=0.5, eps=1.0, **h), [zero, zero], **common
+    )
+    first = 2 / 3**0.5
+    second = ((0.5 * first**2 + 1) / 2.5) ** 0.5
+    assert got == pytest.approx(1 - 0.1 * (first - second))
+
+
+def test_nadams_momentum_warms_up_to_beta():
+    assert optimizers.nadam_momentum(0.9, 0.004, 1) == pytest.approx(0.9 * (1 - 0.5 * 0.96**0.004))
+    assert optimizers.nadam_momentum(0.9, 0.004, 1e6) == pytest.approx(0.9)
+    weight, mean, square = (TensorList([torch.tensor([x]).double()]) for x in (1.0, 0.0, 0.0))
+    hyper = {"lr": 0.1, "betas": (0.0, 0.0), "eps": 0, "weight_decay": 0, "momentum_decay": 0.0}
+    optimizers.nadam(
+        weight, TensorList([torch.tensor([-3.0]).double()]), mean, square, 0.0, 1, decoupled_weight_decay=False, **hyper
+    )
+    assert weight.tensors[0].item() == pytest.approx(1.1), "without memory it is sign descent"
