@@ -230,6 +230,12 @@ def test_extremes(device, kind):
     assert ours(empty)[0].shape == (TIME, 0, HIDDEN)
 
 
+def test_shapes_without_numbers():
+    output, (hidden, _) = LSTM(7, 11, proj_size=2, device="meta")(torch.empty(TIME, BATCH, FEATURES, device="meta"))
+    assert output.shape == (TIME, BATCH, 2)
+    assert hidden.shape == (1, BATCH, 2)
+
+
 def test_the_input_is_left_alone_and_layouts_do_not_matter():
     ours, _ = twins("LSTM")
     x = torch.randn(FEATURES, BATCH, TIME, dtype=torch.float64)
@@ -247,6 +253,17 @@ def test_bfloat16(kind):
     narrow = ours.to(torch.bfloat16)(x.bfloat16())[0]
     assert narrow.dtype == torch.bfloat16
     torch.testing.assert_close(narrow.float(), wide, atol=0.03, rtol=0.03)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_autocast_leaves_the_recurrence_in_full_precision(device, kind):
+    ours, _ = twins(kind, device, torch.float32)
+    x = torch.randn(TIME, BATCH, FEATURES, device=device)
+    with torch.autocast(device.type, torch.bfloat16):
+        output = ours(x.bfloat16())[0]
+    torch.testing.assert_close(output, ours(x.bfloat16().float())[0])
+    output.sum().backward()
+    assert ours.weight_hh_l0.grad.isfinite().all()
 
 
 COMPILED = """

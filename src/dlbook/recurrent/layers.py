@@ -100,6 +100,11 @@ class _Recurrent(nn.Module):
         """Outputs, laid out as the input is, and the last states, from a sequence and the first states."""
         packed = isinstance(input, PackedSequence)
         data = input.data if packed else input
+        if isinstance(data, Tensor) and not data.is_meta and torch.is_autocast_enabled(data.device.type):
+            # A state that passes through every step is no place for autocast's half precision.
+            with torch.autocast(data.device.type, enabled=False):
+                full = data.to(self.weight_ih_l0.dtype)
+                return self._run(PackedSequence(full, *input[1:]) if packed else full, states)
         self._check_input(data, packed)
         single = not packed and input.ndim == 2
         if single:
