@@ -1,9 +1,11 @@
 """Normalization: two different things with one name.
 
 Before training, ``scalers`` put the *data's* features on one scale, fitted on the training split. Inside the network,
-``functions`` and ``layers`` put *activations* on one scale at each step, and gradients flow through the statistics.
+``functions`` and their modules, ``batch_layers`` and ``layers``, put *activations* on one scale at each step, and
+gradients flow through the statistics.
 """
 
+from .batch_layers import BatchNorm1d, BatchNorm2d, InstanceNorm1d, InstanceNorm2d
 from .functions import (
     batch_norm,
     group_norm,
@@ -13,16 +15,7 @@ from .functions import (
     normalize,
     rms_norm,
 )
-from .layers import (
-    BatchNorm1d,
-    BatchNorm2d,
-    GroupNorm,
-    InstanceNorm1d,
-    InstanceNorm2d,
-    LayerNorm,
-    LocalResponseNorm,
-    RMSNorm,
-)
+from .layers import GroupNorm, LayerNorm, LocalResponseNorm, RMSNorm
 from .scalers import LogScaler, MeanScaler, MinMaxScaler, QuantileScaler, RobustScaler, StandardScaler
 
 __all__ = [

@@ -8,13 +8,14 @@ leaves the mean where it is; local response norm divides by a channel's neighbou
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from dlbook._checks import check_floating, check_range, check_tensor
+
+from ._statistics import affine, by_statistics, standardize, widen
 
 Vector = Float[Tensor, " channels"]
 
@@ -67,8 +68,8 @@ def batch_norm(
     over = [0, *range(2, input.ndim)]
     if training and math.prod([input.shape[axis] for axis in over]) == 1:
         raise ValueError(f"input: expected more than 1 value per channel in training; got {tuple(input.shape)}")
-    y = _by_statistics(input, over, running_mean, running_var, training, momentum, eps)
-    return _affine(y, weight, bias).to(input.dtype)
+    y = by_statistics(input, over, running_mean, running_var, training, momentum, eps)
+    return affine(y, weight, bias).to(input.dtype)
 
 
 def instance_norm(
@@ -115,8 +116,8 @@ def instance_norm(
     over = list(range(2, input.ndim))
     if use_input_stats and math.prod([input.shape[axis] for axis in over]) == 1:
         raise ValueError(f"input: expected more than 1 value per channel and example; got {tuple(input.shape)}")
-    y = _by_statistics(input, over, running_mean, running_var, use_input_stats, momentum, eps)
-    return _affine(y, weight, bias).to(input.dtype)
+    y = by_statistics(input, over, running_mean, running_var, use_input_stats, momentum, eps)
+    return affine(y, weight, bias).to(input.dtype)
 
 
 def group_norm(
@@ -160,9 +161,9 @@ def group_norm(
         raise ValueError(f"num_groups: expected a divisor of the {channels} channels; got {num_groups}")
     if batch * channels // num_groups * math.prod(rest) == 1:
         raise ValueError(f"input: expected more than 1 value per group; got {tuple(input.shape)}")
-    x = _widen(input).reshape(batch, num_groups, channels // num_groups, *rest)
-    y, _, _ = _standardize(x, list(range(2, x.ndim)), eps)
-    return _affine(y.reshape(input.shape), weight, bias).to(input.dtype)
+    x = widen(input).reshape(batch, num_groups, channels // num_groups, *rest)
+    y, _, _ = standardize(x, list(range(2, x.ndim)), eps)
+    return affine(y.reshape(input.shape), weight, bias).to(input.dtype)
 
 
 def layer_norm(
@@ -200,7 +201,7 @@ def layer_norm(
     Source: Ba et al. (2016). Chapter: normalization.
     """
     over = _last_axes(input, normalized_shape, weight=weight, bias=bias)
-    y, _, _ = _standardize(_widen(input), over, eps)
+    y, _, _ = standardize(widen(input), over, eps)
     y = y if weight is None else y * weight
     return (y if bias is None else y + bias).to(input.dtype)
 
@@ -235,7 +236,7 @@ def rms_norm(
     Source: Zhang and Sennrich (2019). Chapter: normalization.
     """
     over = _last_axes(input, normalized_shape, weight=weight)
-    x = _widen(input)
+    x = widen(input)
     floor = torch.finfo(x.dtype).eps if eps is None else eps
     y = x * torch.rsqrt(x.square().mean(over, keepdim=True) + floor)
     return (y if weight is None else y * weight).to(input.dtype)
@@ -272,7 +273,7 @@ def local_response_norm(
     """
     _check_channels(input, 3)
     check_range("size", size, 1)
-    x = _widen(input)
+    x = widen(input)
     if x.numel() == 0:
         return input
     # Zeros before and after the channels: half of the neighbours, rounded up, come before.
@@ -319,92 +320,6 @@ def normalize(
             raise ValueError(f"dim: expected an axis of input, which has {input.ndim}; got {axis}")
     length = torch.linalg.vector_norm(input, p, dim, keepdim=True).clamp(min=eps)
     return input / length if out is None else torch.div(input, length, out=out)
-
-
-def _widen(x: Tensor) -> Tensor:
-    """Half precision as float32: means over many rounded numbers would drift."""
-    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
-
-
-def _standardize(x: Tensor, over: list[int], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean 0 and variance 1 over the given axes; and what the mean and the variance were."""
-    return _Standardize.apply(x, over, eps)  # type: ignore[return-value]
-
-
-class _Standardize(torch.autograd.Function):
-    r"""The step that all norms but RMS and local response share, with its derivative stated.
-
-    With :math:`s = 1/\sqrt{\sigma^2 + \epsilon}` and :math:`y = s\,(x - \mu)`, the gradient :math:`g` of :math:`y`
-    becomes
-
-    .. math:: s\,\big(g - \overline{g} - y\,\overline{g y}\big)
-
-    Mean and variance depend on every :math:`x`: so the gradient, too, loses its mean and its share along :math:`y`.
-    Autograd finds the same in more passes over memory, which is what a norm's time goes to.
-    """
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(x: Tensor, over: list[int], eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        mean = x.mean(over, keepdim=True)
-        centred = x - mean
-        var = centred.square().mean(over, keepdim=True)
-        return centred * torch.rsqrt(var + eps), mean, var
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, list[int], float], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        y, mean, var = output
-        ctx.mark_non_differentiable(mean)
-        # Saved as outputs, they carry their own graph: a second derivative comes out right.
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y, var)
-        ctx.over, ctx.eps = inputs[1:]
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, grad_mean: None, grad_var: Tensor | None) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        y, var = ctx.saved_tensors
-        over = ctx.over
-        scale = torch.rsqrt(var + ctx.eps)
-        out = torch.zeros_like(y)
-        if grad is not None:
-            out = scale * (grad - grad.mean(over, keepdim=True) - y * (grad * y).mean(over, keepdim=True))
-        # The variance has a gradient of its own in a second derivative only; the mean never has.
-        if grad_var is not None:
-            out = out + 2 * grad_var * y / (scale * (y.numel() // max(var.numel(), 1)))
-        return out, None, None
-
-
-def _by_statistics(
-    input: Tensor,
-    over: list[int],
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    use_own: bool,
-    momentum: float | Tensor,
-    eps: float,
-) -> Tensor:
-    """Standardized by the input's own statistics, which move the running ones, or by the running ones."""
-    x = _widen(input)
-    along_channels = (-1, *[1] * (x.ndim - 2))
-    if not use_own:
-        if running_mean is None or running_var is None:
-            raise ValueError("running_mean, running_var: expected both where the input's own are not used; got None")
-        return (x - running_mean.reshape(along_channels)) * torch.rsqrt(running_var.reshape(along_channels) + eps)
-    y, mean, var = _standardize(x, over, eps)
-    count = math.prod([x.shape[axis] for axis in over])
-    for running, own in ((running_mean, mean), (running_var, var * (count / max(count - 1, 1)))):
-        if running is not None and x.numel():
-            # Over the examples too, where each has statistics of its own.
-            running.copy_(running + momentum * (own.detach().mean(0).flatten() - running))
-    return y
-
-
-def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Scale and shift each channel."""
-    along_channels = (-1, *[1] * (y.ndim - 2))
-    y = y if weight is None else y * weight.reshape(along_channels)
-    return y if bias is None else y + bias.reshape(along_channels)
 
 
 def _check_channels(input: Tensor, ndim: int, **vectors: Tensor | None) -> None:
