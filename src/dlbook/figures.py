@@ -9,6 +9,7 @@ import html
 import io
 import math
 import re
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -51,7 +52,7 @@ DIVERGING = LinearSegmentedColormap.from_list("blue_white_orange", [BLUE, "#f6f6
 # One dash pattern a colour: colour never speaks alone.
 _DASHES = ["-", (0, (5, 1.6)), (0, (1.4, 1.4)), (0, (5, 1.5, 1.2, 1.5)), (0, (9, 2)), "-"]
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "figure.facecolor": "none",
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
@@ -102,7 +103,7 @@ def use_style() -> None:
     matplotlib.rcParams.update(_STYLE)
 
 
-def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] | None = None, **axes: object):
+def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] | None = None, **axes: Any):
     """A figure with its axes, in one of the book's two sizes.
 
     Args:
@@ -132,7 +133,7 @@ def panels(columns: int = 1, rows: int = 1, *, size: tuple[float, float] | None 
         return fig, fig.subplots(rows, columns, **axes)
 
 
-def label_line(axes: Axes, x: float, y: float, text: str, color: str, **text_options: object) -> None:
+def label_line(axes: Axes, x: float, y: float, text: str, color: str, **text_options: Any) -> None:
     """Write a line's name beside its end, in the line's colour: a legend that needs no looking up.
 
     Args:
@@ -151,7 +152,7 @@ def label_line(axes: Axes, x: float, y: float, text: str, color: str, **text_opt
 
     Source: matplotlib's ``Axes.annotate``. Chapter: every one.
     """
-    defaults = {"textcoords": "offset points", "xytext": (5, 0), "va": "center", "fontsize": 9}
+    defaults: dict[str, Any] = {"textcoords": "offset points", "xytext": (5, 0), "va": "center", "fontsize": 9}
     axes.annotate(text, (x, y), color=color, annotation_clip=False, **(defaults | text_options))
 
 
@@ -183,7 +184,7 @@ def heatmap(axes: Axes, values, *, cmap=None, limits: tuple[float, float] | None
         raise ValueError(f"values: expected (height, width) or (height, width, 3); got {values.shape}")
     low, high = limits or (None, None)
     if cmap is None:
-        cmap = DIVERGING if limits and low == -high else "viridis"
+        cmap = DIVERGING if limits and sum(limits) == 0 else "viridis"
     # Not resampled: the file keeps one pixel a cell and the browser enlarges it, sharp at every zoom.
     image = axes.imshow(values, cmap=cmap, vmin=low, vmax=high, interpolation="none")
     axes.set(xticks=[], yticks=[])

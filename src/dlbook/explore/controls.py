@@ -33,7 +33,7 @@ class Control:
     values: tuple[Any, ...]
     labels: tuple[str, ...]
     start: int
-    widget: widgets.ValueWidget
+    widget: Any
 
 
 def read_control(name: str, given: Any, default: Any) -> Control:
@@ -48,7 +48,7 @@ def read_control(name: str, given: Any, default: Any) -> Control:
         TypeError: If ``given`` is no control, or one whose values cannot be listed (a text box, a range slider).
         ValueError: If the control has no values.
     """
-    widget = given if isinstance(given, widgets.ValueWidget) else interactive.widget_from_abbrev(given, default)
+    widget: Any = given if isinstance(given, widgets.ValueWidget) else interactive.widget_from_abbrev(given, default)
     if widget is None:
         raise TypeError(
             f"{name}: expected a slider, dropdown, toggle or one of interact's abbreviations "
@@ -62,14 +62,15 @@ def read_control(name: str, given: Any, default: Any) -> Control:
     return Control(name, label, kind, tuple(values), tuple(labels), _nearest(values, widget.value), widget)
 
 
-def _values_of(name: str, widget: widgets.ValueWidget) -> tuple[str, list, list[str]]:
+def _values_of(name: str, widget: Any) -> tuple[str, list, list[str]]:
     if isinstance(widget, (widgets.Checkbox, widgets.ToggleButton)):
         return CHECKBOX, [False, True], ["off", "on"]
     if isinstance(widget, _Selection):
         kind = RANGE if isinstance(widget, widgets.SelectionSlider) else SELECT
-        return kind, [value for _, value in widget._options_full], [label for label, _ in widget._options_full]
+        options: list[tuple[str, Any]] = list(widget._options_full or ())
+        return kind, [value for _, value in options], [label for label, _ in options]
     if isinstance(widget, widgets.FloatLogSlider):
-        exponents = _steps(widget.min, widget.max, widget.step)
+        exponents = _steps(widget.min, widget.max, widget.step or 0.1)
         values = [widget.base**exponent for exponent in exponents]
     elif isinstance(widget, (widgets.FloatSlider, widgets.BoundedFloatText)):
         values = _steps(widget.min, widget.max, widget.step or 0.1)

@@ -66,8 +66,8 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     missing = []
     for path in sorted(env.doc2path(name) for name in env.found_docs):
         if reader := notebook_reader(path):
-            record = cache.add_nb_to_project(path, read_data=reader)
-            if cache.get_cached_project_nb(record.pk) is None:
+            cache.add_nb_to_project(path, read_data=reader)
+            if cache.get_cached_project_nb(path) is None:
                 missing.append(path)
     if not missing:
         return
@@ -81,7 +81,8 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
         filter_uris=missing, timeout=app.config.nb_execution_timeout, allow_errors=False, force=False
     )
     failures = [
-        describe_failure(path, cache.get_project_record(path).traceback) for path in [*result.errored, *result.excepted]
+        describe_failure(path, str(cache.get_project_record(path).traceback))
+        for path in [*result.errored, *result.excepted]
     ]
     if failures:
         raise ExtensionError("\n\n".join(failures))
@@ -94,9 +95,9 @@ def notebook_reader(path: str) -> dict[str, str] | None:
     return {"name": "myst_nb_md", "type": "plugin"} if is_myst_markdown_notebook(Path(path).read_text()) else None
 
 
-def describe_failure(path: str, traceback: str | None) -> str:
+def describe_failure(path: str, traceback: str) -> str:
     """The chapter, the cell's code and the error, from jupyter-cache's record."""
-    return f"chapter {Path(path).name} failed:\n{_ANSI.sub('', traceback or 'no traceback was recorded').strip()}"
+    return f"chapter {Path(path).name} failed:\n{_ANSI.sub('', traceback).strip()}"
 
 
 def mend(app: Sphinx, pagename: str, templatename: str, context: dict, doctree: object) -> None:
