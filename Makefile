@@ -19,7 +19,7 @@ lab: $(READY)
 test: $(READY)
 	@$(BIN)/python tests/book/browser.py
 	$(MAKE) --no-print-directory book
-	$(ONE_THREAD) $(BIN)/pytest -n 2 -m "not book" --doctest-modules src tests
+	$(ONE_THREAD) $(BIN)/pytest -n 2 --doctest-modules --ignore tests/book src tests
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env chapters
 	$(BIN)/pytest -n 2 --dist worksteal tests/book/test_pages.py tests/book/test_explorers.py
 	$(BIN)/pytest tests/book/test_jupyterlab.py

@@ -262,7 +262,7 @@ def show(figure: Figure, caption: str, alt: str) -> None:
     Example:
         >>> fig, axes = panels()
         >>> show(fig, "An empty frame.", "Two axes without data.")  # doctest: +ELLIPSIS
-        <...>
+        {'text/html': '<figure class="dl-figure">...</figure>'}
 
     Source: the HTML standard's figure element. Chapter: every one.
     """

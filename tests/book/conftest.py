@@ -5,20 +5,11 @@ import http.server
 import socketserver
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
 from browser import find
+from pages import HTML
 from playwright.sync_api import Browser, Page, sync_playwright
-
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
-
-
-def built_pages() -> list[str]:
-    """Every page of the built book that a reader can open, by its path below the root."""
-    pages = [path for path in HTML.rglob("*.html") if "_static" not in path.parts]
-    return sorted(str(path.relative_to(HTML)) for path in pages)
 
 
 @pytest.fixture(scope="session")

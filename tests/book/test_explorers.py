@@ -5,7 +5,7 @@ import statistics
 from functools import cache
 
 import pytest
-from conftest import HTML, built_pages
+from pages import HTML, built_pages
 
 pytestmark = pytest.mark.book
 

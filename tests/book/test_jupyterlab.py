@@ -11,7 +11,7 @@ import urllib.request
 
 import nbformat
 import pytest
-from conftest import ROOT
+from pages import ROOT
 
 pytestmark = pytest.mark.book
 

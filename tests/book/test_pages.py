@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import HTML, built_pages
+from pages import HTML, built_pages
 
 pytestmark = pytest.mark.book
 
