@@ -40,24 +40,29 @@ class _Standardize(torch.autograd.Function):
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, list[int], float], output: tuple[Tensor, Tensor, Tensor]) -> None:
-        y, mean, var = output
-        ctx.mark_non_differentiable(mean)
-        # Saved as outputs, they carry their own graph: a second derivative comes out right.
+        _, mean, var = output
         ctx.set_materialize_grads(False)
-        ctx.save_for_backward(y, var)
+        # Not the result, which is as large as the input: recomputing it costs less than storing it.
+        ctx.save_for_backward(inputs[0], mean, var)
         ctx.over, ctx.eps = inputs[1:]
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor | None, grad_mean: None, grad_var: Tensor | None) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        y, var = ctx.saved_tensors
+    def backward(  # type: ignore[override]
+        ctx: Any, grad: Tensor | None, grad_mean: Tensor | None, grad_var: Tensor | None
+    ) -> tuple[Tensor, None, None]:
+        x, mean, var = ctx.saved_tensors
         over = ctx.over
         scale = torch.rsqrt(var + ctx.eps)
-        out = torch.zeros_like(y)
+        count = max(x.numel(), 1) // max(var.numel(), 1)
+        out = torch.zeros_like(x)
         if grad is not None:
+            y = (x - mean) * scale
             out = scale * (grad - grad.mean(over, keepdim=True) - y * (grad * y).mean(over, keepdim=True))
-        # The variance has a gradient of its own in a second derivative only; the mean never has.
+        # The statistics have gradients of their own in a second derivative only.
+        if grad_mean is not None:
+            out = out + grad_mean / count
         if grad_var is not None:
-            out = out + 2 * grad_var * y / (scale * (y.numel() // max(var.numel(), 1)))
+            out = out + 2 / count * grad_var * (x - mean)
         return out, None, None
 
 

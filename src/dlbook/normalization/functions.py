@@ -202,8 +202,11 @@ def layer_norm(
     """
     over = _last_axes(input, normalized_shape, weight=weight, bias=bias)
     y, _, _ = standardize(widen(input), over, eps)
-    y = y if weight is None else y * weight
-    return (y if bias is None else y + bias).to(input.dtype)
+    # Spread out in two steps, over the axis before the last ones and then over the rest, so that backward adds up
+    # neighbours first: a sum down all rows at once would wait for memory at each.
+    steps = (*input.shape[: -len(over) - 1], *[1] * (input.ndim > len(over)), *input.shape[-len(over) :])
+    y = y if weight is None else y * weight.expand(steps)
+    return (y if bias is None else y + bias.expand(steps)).to(input.dtype)
 
 
 def rms_norm(
