@@ -25,7 +25,8 @@ class Case:
         inputs: Tensors; those that require a gradient make the case run backward too.
         peer_name: Whose implementation the peer is.
         compiled: Also measure ``torch.compile(ours)`` against the eager peer.
-        limit: The ratio promised (eager, or compiled where ``compiled`` is set), or None.
+        limit: The ratio promised, or None: of the eager run for convolutions, attention, recurrent layers and
+            optimizers; of the compiled one for what the compiler fuses (activations, losses, normalizations).
     """
 
     kernel: str
