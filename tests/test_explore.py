@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlbook import figures
-from dlbook.explore import ExplorerError, explore, frames, live, page
+from dlbook.explore import ExplorerError, explore, frames, live, page, slider
 from dlbook.explore.controls import CHECKBOX, RANGE, SELECT, read_control
 
 EMPTY = type("no default", (), {})
@@ -274,3 +274,12 @@ def test_pyplot_figures_are_not_shown_a_second_time(static):
     explore(habit, k=(0, 1), alt="A line.")
     assert pyplot.get_fignums() == []
     assert len(unpack(static[0])) == 2
+
+
+def test_a_slider_stops_at_chosen_values():
+    assert slider([0.1, 1.0], 1.0, "rate").options == (("0.1", 0.1), ("1", 1.0))
+    assert slider(["a", "b"], "b", "rule", ["A", "B"]).options == (("A", "a"), ("B", "b"))
+    with pytest.raises(ValueError, match=r"one of \[1, 2\]; got 3"):
+        slider([1, 2], 3, "rate")
+    with pytest.raises(ValueError, match="labels: expected 2"):
+        slider([1, 2], 1, "rate", ["one"])

@@ -119,3 +119,30 @@ def test_a_line_is_named_at_its_end_in_its_colour():
     figures.label_line(axes, 2.0, 0.5, "tanh", figures.BLUE, fontsize=8)
     (label,) = axes.texts
     assert (label.xy, label.get_color(), label.get_fontsize()) == ((2.0, 0.5), figures.BLUE, 8)
+
+
+def test_a_frame_keeps_its_panels_where_they_are():
+    def places(label):
+        fig, axes = figures.frame(3, 2, size=(7.2, 4.0), left=0.1, width_ratios=(1, 2, 1), sharey=True)
+        axes[0, 0].set_ylabel(label)
+        figures.to_svg(fig, "places")
+        return [tuple(one.get_position().bounds) for one in axes.flat]
+
+    assert places("y") == places("a label\nof two lines")
+    assert places("y")[0][0] == pytest.approx(0.1)
+    with pytest.raises(ValueError, match="at least one panel"):
+        figures.frame(0)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(1e-5, "10⁻⁵"), (3.2e-5, "3 × 10⁻⁵"), (1000, "10³"), (9.96e4, "10⁵"), (0.5, "5 × 10⁻¹")]
+)
+def test_a_power_reads_as_people_write_it(value, text):
+    assert figures.power(value) == text
+
+
+def test_decades_label_exponents():
+    _, axes = figures.panels()
+    figures.decades(axes, -2, 1, every=1)
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["10⁻²", "10⁻¹", "1", "10"]
+    assert axes.get_ylim() == (-2, 1)

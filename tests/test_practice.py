@@ -366,3 +366,24 @@ def test_it_works_in_a_plain_script():
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("# dlbook._checks\ndef check_tensor(")
     assert done.stdout.endswith("<lambda> agrees with relu on 13 inputs.\n")
+
+
+def test_results_are_noted_by_name_with_their_spread(monkeypatch):
+    import myst_nb
+
+    glued = {}
+    monkeypatch.setattr(myst_nb, "glue", lambda name, value, display: glued.update({name: value}))
+    practice.note(seeds=3, rule="Adam", accuracy=[1.0, 2.0, 3.0], loss=torch.tensor([[0.5]]))
+    assert glued == {"seeds": 3, "rule": "Adam", "accuracy": 2.0, "accuracy_sd": 1.0, "loss": 0.5}
+    with pytest.raises(ValueError, match="accuracy: expected at least one result"):
+        practice.note(accuracy=[])
+
+
+def test_a_table_has_a_head_and_rows_of_one_length(monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    practice.table(["rule", "%"], ["Adam", "97.1"])
+    assert shown[0].data == "| rule | % |\n|---|---|\n| Adam | 97.1 |"
+    for rows in ([], [["a", "b"], ["c"]]):
+        with pytest.raises(ValueError, match="rows of one length"):
+            practice.table(*rows)

@@ -8,10 +8,10 @@ sets ``DLBOOK_STATIC``), it runs once for every combination of values, and the p
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ipywidgets import fixed
+from ipywidgets import SelectionSlider, fixed
 from matplotlib.figure import Figure
 
 from .controls import RANGE, read_control
@@ -19,7 +19,7 @@ from .frames import ExplorerError
 from .live import show_live
 from .page import show_static
 
-__all__ = ["ExplorerError", "explore"]
+__all__ = ["ExplorerError", "explore", "slider"]
 
 
 def explore(draw: Callable[..., Figure], *, alt: str, play: str | None = None, hint: str = "", **controls: Any) -> None:
@@ -66,6 +66,33 @@ def explore(draw: Callable[..., Figure], *, alt: str, play: str | None = None, h
         raise ValueError(f"play: expected the name of a slider; got {play!r}")
     show = show_static if os.environ.get("DLBOOK_STATIC") == "1" else show_live
     show(_unregistered(draw), read, constant, caption=caption, alt=alt, hint=hint, play=play)
+
+
+def slider(values: Sequence[Any], value: Any, description: str, labels: Sequence[str] | None = None) -> SelectionSlider:
+    """A slider over chosen values, each shown as people write it.
+
+    Args:
+        values: Where it can stop, in order.
+        value: Where it starts; one of them.
+        description: Its label: words or a mathematical symbol.
+        labels: How each value reads; ``3e-4`` as ``0.0003`` by default.
+
+    Raises:
+        ValueError: If ``value`` is not among the values, or the labels are not as many.
+
+    Example:
+        >>> slider([1, 10, 100], 10, "batch size").options
+        (('1', 1), ('10', 10), ('100', 100))
+
+    Source: ipywidgets' ``SelectionSlider``. Chapter: every one.
+    """
+    if value not in values:
+        raise ValueError(f"value: expected one of {list(values)}; got {value!r}")
+    if labels is None:
+        labels = [f"{v:g}" if isinstance(v, int | float) else str(v) for v in values]
+    if len(labels) != len(values):
+        raise ValueError(f"labels: expected {len(values)}, one a value; got {len(labels)}")
+    return SelectionSlider(options=list(zip(labels, values, strict=True)), value=value, description=description)
 
 
 def _parameters(draw: Callable, controls: dict[str, Any]) -> dict[str, Any]:
