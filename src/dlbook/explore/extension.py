@@ -1,14 +1,16 @@
 """Sphinx extension: runs the chapters side by side, in static mode, and puts the player on every page.
 
-The cache of executed chapters lives in a folder named by a hash of the package's code and of the pins, so that a
-changed kernel runs again every chapter that may show it. A chapter that fails stops the build, with its cell.
+Results of chapters are kept from build to build. A page is run again when its cells change, or anything that they
+stand on: the modules of the package that they name, directly or through other modules, results that they read, the
+pins. A chapter that fails stops the build, with its cell.
 """
 
+import ast
 import hashlib
+import json
 import logging as std_logging
 import os
 import re
-import shutil
 from pathlib import Path
 
 from jupyter_cache import get_cache
@@ -31,6 +33,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     os.environ["DLBOOK_STATIC"] = "1"
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     app.connect("config-inited", prepare, priority=100)
+    app.connect("env-get-outdated", forget)
     app.connect("env-before-read-docs", execute)
     app.connect("html-page-context", mend)
     app.connect("build-finished", weigh)
@@ -38,26 +41,82 @@ def setup(app: Sphinx) -> dict[str, object]:
 
 
 def prepare(app: Sphinx, config: Config) -> None:
-    """Add the player to the pages, and name the cache's folder by what the chapters' results depend on."""
+    """Add the player to the pages, and say where results are kept."""
     config.html_static_path.append(str(HERE / "assets"))
     app.add_css_file("player.css")
     # Classic and deferred: from file:// a browser refuses modules.
     app.add_js_file("player.js", loading_method="defer")
     # Beside the output folder, not in it: a page made anew need not run its chapter again.
-    cache = Path(app.outdir).parent / f".cache-{code_hash(Path(app.srcdir))}"
-    for stale in set(cache.parent.glob(".cache-*")) - {cache}:
-        shutil.rmtree(stale)
-    config.nb_execution_cache_path = str(cache)
+    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".cache")
 
 
-def code_hash(source: Path) -> str:
-    """Twelve hexadecimal digits of the package's code and the book's pins."""
-    digest = hashlib.sha256()
+def forget(app: Sphinx, env: BuildEnvironment, added: set, changed: set, removed: set) -> list[str]:
+    """Drop the results of pages that stand on something that has changed since; returns these pages."""
+    cache = get_cache(app.config.nb_execution_cache_path)
+    ledger = Path(app.config.nb_execution_cache_path, "stands_on.json")
+    before = json.loads(ledger.read_text()) if ledger.exists() else {}
+    now, stale = {}, []
+    for name in sorted(env.found_docs):
+        path = env.doc2path(name)
+        if reader := notebook_reader(path):
+            now[name] = code_hash(Path(path), Path(app.srcdir))
+            cache.add_nb_to_project(path, read_data=reader)
+            if now[name] != before.get(name):
+                stale.append(name)
+                if record := cache.get_cached_project_nb(path):
+                    cache.remove_cache(int(str(record.pk)))
+    ledger.write_text(json.dumps(now))
+    return stale
+
+
+def code_hash(page: Path, source: Path) -> str:
+    """Twelve hexadecimal digits of all that a page's cells stand on besides themselves."""
+    code = page_code(page)
     package = HERE.parent
-    for path in [*sorted(package.rglob("*.py")), source / "requirements.txt"]:
+    modules = closure(package, set(re.findall(r"\w+", code)))
+    paths = [path for name in sorted(modules) for path in module_files(package, name)]
+    paths += [path for path in sorted(source.glob("results/*.json")) if path.name in code]
+    digest = hashlib.sha256()
+    for path in [*paths, source / "requirements.txt"]:
         if path.exists():
             digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def page_code(page: Path) -> str:
+    """The code cells of a notebook; the whole text of any other page."""
+    text = page.read_text()
+    if page.suffix != ".ipynb":
+        return text
+    return "\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "code")
+
+
+def module_files(package: Path, name: str) -> list[Path]:
+    """The Python files of a module of the package: one, or a folder of them; none if there is no such module."""
+    return [path for path in [package / f"{name}.py", *sorted((package / name).rglob("*.py"))] if path.exists()]
+
+
+def closure(package: Path, names: set[str]) -> set[str]:
+    """The modules among the names, and all modules of the package that they import, directly or through others."""
+    found: set[str] = set()
+    waiting = names
+    while waiting:
+        new = {name for name in waiting - found if module_files(package, name)}
+        found |= new
+        waiting = {used for name in new for path in module_files(package, name) for used in imported(path)}
+        waiting -= found
+    return found
+
+
+def imported(path: Path) -> set[str]:
+    """Names of the package's modules that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return {name.split(".")[1] for name in names if name.startswith("dlbook.")}
 
 
 def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
@@ -65,10 +124,8 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     cache = get_cache(app.config.nb_execution_cache_path)
     missing = []
     for path in sorted(env.doc2path(name) for name in env.found_docs):
-        if reader := notebook_reader(path):
-            cache.add_nb_to_project(path, read_data=reader)
-            if cache.get_cached_project_nb(path) is None:
-                missing.append(path)
+        if notebook_reader(path) and cache.get_cached_project_nb(path) is None:
+            missing.append(path)
     if not missing:
         return
     logger.info("running %d chapters: %s", len(missing), ", ".join(Path(path).stem for path in missing))
