@@ -474,7 +474,7 @@ def test_clipping_non_finite_gradients():
 
 GRIDS = {
     "SGD": {"momentum": torch.tensor([0.0, 0.5, 0.9]), "dampening": 0.2},
-    "Adagrad": {"lr_decay": torch.tensor([0.0, 0.1, 0.5])},
+    "Adagrad": {"lr_decay": torch.tensor([0.0, 0.1, 0.5]), "initial_accumulator_value": torch.tensor([2.0, 0.0, 0.5])},
     "Adadelta": {"rho": torch.tensor([0.1, 0.5, 0.9])},
     "RMSprop": {"alpha": torch.tensor([0.1, 0.5, 0.9]), "momentum": 0.5, "centered": True},
     "Adam": {"betas": (torch.tensor([0.0, 0.5, 0.9]), 0.9), "amsgrad": True},
@@ -616,6 +616,7 @@ def test_muon_and_orthogonalize_errors():
         (ValueError, "steps: ", {"steps": -1}),
         (TypeError, "sgd: expected hyperparameters among .*; got .'beta'", {"beta": 0.9}),
         (ValueError, "lr: expected a number in .*; got -1", {"lr": torch.tensor([0.1, -1.0])}),
+        (TypeError, "nesterov: expected one True or False for all runs", {"nesterov": torch.tensor([True, False])}),
         (ValueError, r"surface: expected one height a point, shape \(\); got \(2,\)", {"surface": lambda p: p**2}),
     ],
 )

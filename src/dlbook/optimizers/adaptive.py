@@ -112,7 +112,8 @@ class Adagrad(RuleOptimizer):
         start = group["initial_accumulator_value"]
         return {
             "step": new_step(),
-            "sum": torch.full_like(param, complex(start, start) if param.is_complex() else start),
+            # Added rather than filled in, for a grid's start is a tensor.
+            "sum": torch.zeros_like(param) + (complex(start, start) if param.is_complex() else start),
         }
 
     def _update(

@@ -5,7 +5,6 @@ have known curvature: on a quadratic of largest curvature :math:`L`, gradient de
 rate is below :math:`2/L`.
 """
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -13,19 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dlbook._checks import check_floating, check_option, check_range
-from dlbook.optimizers._base import Scalar
-from dlbook.optimizers.adaptive import Adadelta, Adagrad, RMSprop
-from dlbook.optimizers.descent import SGD, Lion
+from dlbook._checks import check_floating, check_range
+from dlbook.optimizers import _grid as grid
 from dlbook.optimizers.matrices import Newton, newton
-from dlbook.optimizers.moments import Adam, AdamW, NAdam
 
 Points = Float[Tensor, "*batch 2"]
 Heights = Float[Tensor, "*batch"]
 
-RULES: dict[str, Any] = {
-    kind.__name__.lower(): kind for kind in (SGD, Adagrad, Adadelta, RMSprop, Adam, AdamW, NAdam, Lion, Newton)
-}
+RULES: dict[str, Any] = {**grid.RULES, "newton": Newton}
 """The rules that :func:`trajectory` knows. Muon is not among them: it orthogonalises matrices, and a point is none."""
 
 
@@ -70,23 +64,12 @@ def trajectory(
 
     Source: the optimizers' own; see each class. Chapter: optimizers.
     """
-    check_option("rule", rule, RULES)
     check_floating("start", start)
     check_range("steps", steps, low=0)
-    known = inspect.signature(RULES[rule]).parameters.keys() - {"params", "differentiable"}
-    if unknown := hyper.keys() - known:
-        raise TypeError(f"{rule}: expected hyperparameters among {sorted(known)}; got {sorted(unknown)}")
-    tensors = [v for value in hyper.values() for v in _flat(value) if isinstance(v, Tensor)]
+    tensors = [v for value in hyper.values() for v in grid.flat(value) if isinstance(v, Tensor)]
     batch = torch.broadcast_shapes(start.shape[:-1], *(v.shape for v in tensors))
     point = start.detach().expand(*batch, start.shape[-1]).clone().requires_grad_()
-    # Every value lies between the smallest and the largest, so the class's own checks of those two check them all.
-    for extreme in (torch.amin, torch.amax):
-        optimizer = RULES[rule]([point], **{name: _each(value, _number(extreme)) for name, value in hyper.items()})
-    optimizer.param_groups[0].update({name: _each(value, _column(start)) for name, value in hyper.items()})
-    group = optimizer.param_groups[0]
-    if isinstance(group.get("momentum"), Tensor) and "dampening" in group:
-        # A grid may hold runs without momentum; those know no dampening either.
-        group["dampening"] = group["dampening"] * (group["momentum"] != 0)
+    optimizer = grid.grid_optimizer(rule, [point], hyper, RULES)
     path = [point.detach().clone()]
     for _ in range(steps):
         _advance(optimizer, surface, point)
@@ -112,26 +95,6 @@ def _advance(optimizer: torch.optim.Optimizer, surface: Callable[[Tensor], Tenso
     group = optimizer.param_groups[0]
     with torch.no_grad():
         point.copy_(newton(point, point.grad, hessian, lr=group["lr"], damping=group["damping"]))
-
-
-def _flat(value: Any) -> tuple:
-    return value if isinstance(value, tuple) else (value,)
-
-
-def _each(value: Any, change: Callable[[Tensor], Scalar]) -> Any:
-    """The hyperparameter with its tensors changed, those of a tuple (``betas``) too."""
-    if isinstance(value, tuple):
-        return tuple(_each(v, change) for v in value)
-    return change(value) if isinstance(value, Tensor) else value
-
-
-def _number(extreme: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Scalar]:
-    return lambda value: extreme(value).item()
-
-
-def _column(like: Tensor) -> Callable[[Tensor], Tensor]:
-    """Hyperparameters stand beside the points' coordinates: one more dimension, of size 1."""
-    return lambda value: value.detach().to(like).unsqueeze(-1)
 
 
 def valley(point: Points) -> Heights:
