@@ -1,9 +1,15 @@
-"""The two shapes that data comes in: examples, and a data set of training and test examples."""
+"""The shapes that data comes in: examples, a data set of training and test examples, and pairs of sentences."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+Pair = tuple[list[str], list[str]]
+"""A sentence and its translation, both as tokens."""
+
+SPLITS = {"train": (0.0, 0.8), "validation": (0.8, 0.9), "test": (0.9, 1.0)}
+"""Where the parts of a set of pairs begin and end, once it is shuffled."""
 
 
 class Examples(NamedTuple):
