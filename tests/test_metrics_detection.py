@@ -8,38 +8,15 @@ import pytest
 import torch
 
 from dlbook import metrics as M
-
-# The published example: seven pictures, one class. Confidence, left, top, width, height; then the true boxes.
-DETECTIONS = [
-    "88 5 67 31 48|70 119 111 40 67|80 124 9 49 67",
-    "71 64 111 64 58|54 26 140 60 47|74 19 18 43 35",
-    "18 109 15 77 39|67 86 63 46 45|38 160 62 36 53|91 105 131 47 47|44 18 148 40 44",
-    "35 83 28 28 26|78 28 68 42 67|45 87 89 25 39|14 10 155 60 26",
-    "62 50 38 28 46|44 95 11 53 28|95 29 131 72 29|23 29 163 72 29",
-    "45 43 48 74 38|84 17 155 29 35|43 95 110 25 42",
-    "48 16 20 101 88|95 33 116 37 49",
-]
-TRUE_BOXES = [
-    "25 16 38 56|129 123 41 62",
-    "123 11 43 55|38 132 59 45",
-    "16 14 35 48|123 30 49 44|99 139 47 47",
-    "53 42 40 52|154 43 31 34",
-    "59 31 44 51|48 128 34 52",
-    "36 89 52 76|62 58 44 67",
-    "28 31 55 63|58 67 50 58",
-]
+from dlbook.datasets import seven_pictures
 
 
 def picture(rows):
-    """Boxes as corners; a row with five numbers starts with its confidence in per cent."""
+    """Boxes as corners; a row with five numbers starts with its confidence."""
     table = torch.tensor([[float(x) for x in row] for row in rows])
     corner, size = table[:, -4:-2], table[:, -2:]
     found = {"boxes": torch.cat([corner, corner + size], 1), "labels": torch.zeros(len(table), dtype=torch.long)}
-    return found | ({"scores": table[:, 0] / 100} if table.shape[1] == 5 else {})
-
-
-def toy():
-    return [[picture([row.split() for row in one.split("|")]) for one in both] for both in (DETECTIONS, TRUE_BOXES)]
+    return found | ({"scores": table[:, 0]} if table.shape[1] == 5 else {})
 
 
 def moved(pictures, device):
@@ -203,7 +180,7 @@ class TestMeanAveragePrecision:
         [("11-point", True, 26.84), ("every-point", True, 24.57), ("every-point", False, 22.54)],
     )
     def test_published_figures(self, convention, inclusive, published, device):
-        predictions, targets = (moved(pictures, device) for pictures in toy())
+        predictions, targets = (moved(pictures, device) for pictures in seven_pictures())
         assert sum(len(one["scores"]) for one in predictions) == 24
         assert sum(len(one["labels"]) for one in targets) == 15
         found = M.mean_average_precision(
@@ -212,7 +189,9 @@ class TestMeanAveragePrecision:
         assert round(100 * found.mean.item(), 2) == published
 
     def test_published_curve(self):
-        found = M.mean_average_precision(*toy(), convention="every-point", iou_thresholds=[0.3], inclusive=True)
+        found = M.mean_average_precision(
+            *seven_pictures(), convention="every-point", iou_thresholds=[0.3], inclusive=True
+        )
         assert isinstance(found, M.DetectionScores)
         precision = "100 50 67 50 40 33 29 25 22 30 27 33 38 43 40 38 35 33 32 30 29 27 30 29"
         recall = "07 07 13 13 13 13 13 13 13 20 20 27 33 40 40 40 40 40 40 40 40 40 47 47"
@@ -227,10 +206,8 @@ class TestMeanAveragePrecision:
         for part in ("detections", "groundtruths"):
             files = sorted((folder / part).glob("*.txt"))
             rows = [[line.split()[1:] for line in file.read_text().splitlines()] for file in files]
-            if part == "detections":
-                rows = [[[str(100 * float(row[0])), *row[1:]] for row in one] for one in rows]
             read.append([picture(one) for one in rows])
-        for mine, expected in zip(chain(*read), chain(*toy()), strict=True):
+        for mine, expected in zip(chain(*read), chain(*seven_pictures()), strict=True):
             for key in expected:
                 torch.testing.assert_close(mine[key], expected[key])
         for convention, published in (("11-point", 26.84), ("every-point", 24.57)):
@@ -319,7 +296,7 @@ class TestMeanAveragePrecision:
 
     @pytest.mark.bad_input
     def test_bad_input(self):
-        predictions, targets = toy()
+        predictions, targets = seven_pictures()
         with pytest.raises(ValueError, match="convention: expected one of 'coco', 'every-point', '11-point'"):
             M.mean_average_precision(predictions, targets, convention="voc")
         with pytest.raises(ValueError, match="predictions: expected one for each of the 7 targets; got 6"):

@@ -7,9 +7,10 @@ read, so a damaged one is never used. A chapter that wants MNIST, and must also 
 ``mnist() if available("mnist") else digits()``; and in the same way ``tatoeba`` or ``number_words``.
 
 Points and pictures come as tensors on the CPU: ``inputs`` in float32, ``targets`` as class indices in int64. Sentences
-come as pairs of token lists, source and target; the text as one string.
+come as pairs of token lists, source and target; the text as one string; ``seven_pictures`` as boxes.
 """
 
+from dlbook.datasets.detections import seven_pictures
 from dlbook.datasets.examples import Dataset, Examples, Pair
 from dlbook.datasets.files import DataUnavailable, available
 from dlbook.datasets.generated import blobs, logic_gates, moons, spirals
@@ -31,6 +32,7 @@ __all__ = [
     "mnist",
     "moons",
     "number_words",
+    "seven_pictures",
     "shakespeare",
     "spell_number",
     "spirals",
