@@ -8,5 +8,6 @@ What every run needs is an argument here. The rest is a hook that torch has alre
 
 from dlbook.training.checkpoint import seed_everything
 from dlbook.training.loop import Diverged, evaluate, fit
+from dlbook.training.many import fit_many
 
-__all__ = ["Diverged", "evaluate", "fit", "seed_everything"]
+__all__ = ["Diverged", "evaluate", "fit", "fit_many", "seed_everything"]

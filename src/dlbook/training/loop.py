@@ -51,7 +51,7 @@ def evaluate(model: nn.Module, data: Sequence[Tensor], loss: Loss, batch_size: i
 
     Source: Goodfellow et al. (2016), section 5.3. Chapter: optimizers.
     """
-    _check_data("data", data)
+    check_data("data", data)
     check_range("batch_size", batch_size, 1)
     tally = _Tally()
     training = model.training
@@ -120,7 +120,7 @@ def fit(
 
     Source: Goodfellow et al. (2016), sections 7.8 and 8.1. Chapter: optimizers.
     """
-    _check_data("train", train)
+    check_data("train", train)
     for name, value in (
         ("epochs", epochs),
         ("batch_size", batch_size),
@@ -128,7 +128,7 @@ def fit(
     ):
         check_range(name, value, 1)
     if validation is not None:
-        _check_data("validation", validation)
+        check_data("validation", validation)
     elif patience is not None:
         raise ValueError("patience: expected validation data to watch; got validation=None")
     if isinstance(scheduler, ReduceLROnPlateau):
@@ -199,15 +199,13 @@ class _Tally:
         self.sizes: list[int] = []
 
     def add(self, value: Tensor, outputs: Any, targets: Tensor) -> None:
-        """Note one batch; an accuracy only where classes lie along dim 1 of the outputs."""
-        if value.ndim != 0:
-            raise ValueError(f"loss: expected one number, the mean over the batch; got shape {tuple(value.shape)}")
+        """Note one batch."""
+        check_loss(value)
         self.losses.append(value.detach())
         self.sizes.append(len(targets))
-        if targets.is_floating_point() or not isinstance(outputs, Tensor) or outputs.ndim < 2:
-            return
-        if outputs.shape[:1] + outputs.shape[2:] == targets.shape:
-            self.accuracies.append((outputs.detach().argmax(1) == targets).float().mean())
+        accuracy = share_correct(outputs, targets)
+        if accuracy is not None:
+            self.accuracies.append(accuracy)
 
     def means(self) -> dict[str, float]:
         """Means over the examples, the last and smaller batch weighted as it should be."""
@@ -219,7 +217,23 @@ class _Tally:
         }
 
 
-def _check_data(name: str, data: Sequence[Tensor]) -> None:
+def check_loss(value: Tensor) -> None:
+    """Raise ``ValueError`` unless the loss of a batch is one number."""
+    if value.ndim != 0:
+        raise ValueError(f"loss: expected one number, the mean over the batch; got shape {tuple(value.shape)}")
+
+
+def share_correct(outputs: Any, targets: Tensor) -> Tensor | None:
+    """Accuracy, where there is one: targets that are classes, and their scores along dim 1 of the outputs."""
+    if targets.is_floating_point() or not isinstance(outputs, Tensor) or outputs.ndim < 2:
+        return None
+    if outputs.shape[:1] + outputs.shape[2:] != targets.shape:
+        return None
+    return (outputs.detach().argmax(1) == targets).float().mean()
+
+
+def check_data(name: str, data: Sequence[Tensor]) -> None:
+    """Raise unless data are tensors (``TypeError``), two or more, of one length above 0 (``ValueError``)."""
     for tensor in data:
         check_tensor(name, tensor)
     lengths = [len(tensor) for tensor in data]
