@@ -179,8 +179,8 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (([3],), r"sizes: expected two or more numbers of units, each 1 or more; got \[3\]"),
-            (([3, 0],), r"sizes: expected two or more"),
+            (([3],), r"sizes: expected two or more numbers of units; got \[3\]"),
+            (([3, 0],), r"sizes: expected at least 1; got 0"),
             (([3, 5, 2], "sine"), "activations: expected one of 'identity'"),
             (([3, 5, 2], ["tanh"]), "activations: expected one for each of the 2 layers; got 1"),
             (([3, 2], "sigmoid", "huber"), "cost: expected one of 'quadratic'"),

@@ -250,7 +250,7 @@ class TestModules:
 
     @pytest.mark.bad_input
     def test_bad_input(self):
-        with pytest.raises(ValueError, match="in1_features: expected a number above 0; got 0"):
+        with pytest.raises(ValueError, match="in1_features: expected at least 1; got 0"):
             N.Bilinear(0, 3, 5)
         with pytest.raises(ValueError, match="padding_idx: expected a row number"):
             N.Embedding(5, 3, padding_idx=5)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import torch
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "dlbook"
@@ -45,6 +46,10 @@ def imports(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def issubclass_of(thing: object, kinds: type | tuple) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, kinds)
 
 
 def public() -> list[tuple[str, str]]:
@@ -113,3 +118,46 @@ def test_a_kernel_has_its_tests_and_its_benchmark(module):
 def test_a_chapter_has_its_module_and_its_place_in_the_book(chapter):
     assert chapter in MODULES
     assert f"chapters/{chapter}\n" in (ROOT / "_toc.yml").read_text()
+
+
+# The rules behind the optimizers take lists of tensors that the optimizers have checked.
+RULES = {
+    "sgd",
+    "adagrad",
+    "adadelta",
+    "rmsprop",
+    "adam",
+    "nadam",
+    "nadam_momentum",
+    "lion",
+    "muon",
+    "newton",
+    "TensorList",
+}
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(
+    ("module", "name"), [(m, n) for m, n in public() if m in [*KERNELS, "datasets", "device"] and n not in RULES]
+)
+def test_nonsense_is_refused_in_words(module, name):
+    """Whatever the call needs, it gets a text or a list; the error names an argument, what was expected, what came."""
+    thing = getattr(importlib.import_module(f"dlbook.{module}"), name)
+    if not (inspect.isfunction(thing) or inspect.isclass(thing)) or issubclass_of(thing, (Exception, tuple)):
+        return
+    parameters = inspect.signature(thing).parameters.values()
+    needed = [
+        one for one in parameters if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    plain = [one for one in needed if one.kind is not one.KEYWORD_ONLY]
+    if not needed or "when called" in (inspect.getdoc(thing) or ""):
+        return
+    for nonsense in ("nonsense", ["non", "sense"]):
+        named = {one.name: nonsense for one in needed if one.kind is one.KEYWORD_ONLY}
+        with pytest.raises((TypeError, ValueError)) as caught:
+            thing(*[nonsense] * len(plain), **named)
+        said = str(caught.value)
+        if issubclass_of(thing, torch.optim.Optimizer):
+            assert "can only optimize Tensors" in said, "torch's own check"
+        else:
+            assert re.search(r"[\w\[\]]+: expected .*got ", said, re.S), said

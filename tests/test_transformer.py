@@ -256,9 +256,9 @@ def model(**options):
     ("call", "error", "message"),
     [
         (lambda: Transformer(MODEL, 5), ValueError, "embed_dim: expected a multiple of num_heads=5; got 12"),
-        (lambda: Transformer(MODEL, HEADS, 0), ValueError, "num_layers: expected a number in"),
+        (lambda: Transformer(MODEL, HEADS, 0), ValueError, "num_layers: expected at least 1"),
         (lambda: model(activation="tanh"), ValueError, "activation: expected one of 'relu', 'gelu'"),
-        (lambda: TransformerEncoderLayer(MODEL, HEADS, 0), ValueError, "dim_feedforward: expected a number in"),
+        (lambda: TransformerEncoderLayer(MODEL, HEADS, 0), ValueError, "dim_feedforward: expected at least 1"),
         (
             lambda: model()(X[..., :3], X),
             ValueError,

@@ -5,6 +5,7 @@ reader can mend the call without reading the kernel.
 """
 
 from collections.abc import Collection
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 
 def check_option(name: str, value: object, options: Collection[object]) -> None:
     """Raise ``ValueError`` unless ``value`` is one of ``options``."""
-    if value not in options:
+    if value not in list(options):
         allowed = ", ".join(repr(option) for option in options)
         raise ValueError(f"{name}: expected one of {allowed}; got {value!r}")
 
@@ -60,7 +61,9 @@ def check_range(
     open_low: bool = False,
     open_high: bool = False,
 ) -> None:
-    """Raise ``ValueError`` unless ``value`` lies between ``low`` and ``high``; NaN never does.
+    """Raise ``ValueError`` unless ``value`` lies between ``low`` and ``high``, ``TypeError`` if it is no number.
+
+    NaN lies nowhere.
 
     Args:
         name: The argument's name.
@@ -70,8 +73,18 @@ def check_range(
         open_low: Whether ``low`` itself is excluded.
         open_high: Whether ``high`` itself is excluded.
     """
+    if not isinstance(value, Real | Tensor):
+        raise TypeError(f"{name}: expected a number; got {value!r}")
     above = value > low if open_low else value >= low
     below = value < high if open_high else value <= high
     if not (above and below):
         interval = f"{'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
         raise ValueError(f"{name}: expected a number in {interval}; got {value!r}")
+
+
+def check_whole(name: str, value: object, low: int = 0) -> None:
+    """Raise ``TypeError`` unless ``value`` is a whole number, ``ValueError`` if it is below ``low``."""
+    if not isinstance(value, Integral):
+        raise TypeError(f"{name}: expected a whole number; got {value!r}")
+    if value < low:
+        raise ValueError(f"{name}: expected at least {low}; got {value!r}")

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from dlbook._checks import check_floating, check_option, check_range, check_same
+from dlbook._checks import check_floating, check_option, check_range, check_same, check_whole
 
 __all__ = ["ACTIVATIONS", "COSTS", "Activation", "Cost", "Network", "Terms", "gradient_check"]
 
@@ -139,8 +139,10 @@ class Network(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"sizes: expected two or more numbers of units, each 1 or more; got {list(sizes)}")
+        if len(sizes) < 2:
+            raise ValueError(f"sizes: expected two or more numbers of units; got {list(sizes)}")
+        for size in sizes:
+            check_whole("sizes", size, 1)
         self.sizes, pairs = list(sizes), list(pairwise(sizes))
         self.activations, last = _activations(activations, len(pairs))
         if isinstance(cost, str):
@@ -324,6 +326,8 @@ def gradient_check(
 
     Source: Nielsen (2015), chapter 2. Chapter: backpropagation.
     """
+    if not isinstance(network, Network):
+        raise TypeError(f"network: expected a Network; got {type(network).__name__}")
     check_range("eps", eps, 0, open_low=True)
     terms = network.backward(input, target)
     gradient = torch.cat([part.flatten() for part in (*terms.grad_weights, *terms.grad_biases)])

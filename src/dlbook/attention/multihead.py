@@ -7,7 +7,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn.functional import dropout, linear, pad
 
-from dlbook._checks import check_ndim, check_range, check_same, check_tensor
+from dlbook._checks import check_ndim, check_range, check_same, check_tensor, check_whole
 from dlbook.activations import softmax
 from dlbook.attention.weighted import scaled_dot_product_attention
 
@@ -73,8 +73,8 @@ class MultiheadAttention(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_range("embed_dim", embed_dim, 1)
-        check_range("num_heads", num_heads, 1)
+        check_whole("embed_dim", embed_dim, 1)
+        check_whole("num_heads", num_heads, 1)
         check_range("dropout", dropout, 0, 1)
         if embed_dim % num_heads:
             raise ValueError(f"embed_dim: expected a multiple of num_heads={num_heads}; got {embed_dim}")

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dlbook._checks import check_floating, check_range
+from dlbook._checks import check_floating, check_whole
 
 
 def sinusoidal_positions(
@@ -44,8 +44,8 @@ def sinusoidal_positions(
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.5. Chapter: attention.
     """
-    check_range("length", length, 0)
-    check_range("d_model", d_model, 1)
+    check_whole("length", length)
+    check_whole("d_model", d_model, 1)
     angles = _angles(torch.arange(length, device=device), d_model, base)
     waves = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2)
     return waves[:, :d_model].to(torch.get_default_dtype() if dtype is None else dtype)

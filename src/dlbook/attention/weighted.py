@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.functional import dropout
 
-from dlbook._checks import check_floating, check_range, check_same, check_tensor
+from dlbook._checks import check_floating, check_range, check_same, check_tensor, check_whole
 
 Mask = Bool[Tensor, "..."] | Float[Tensor, "..."]
 Mean = Float[Tensor, "... query value_dim"]
@@ -150,9 +150,9 @@ def causal_mask(
 
     Source: Vaswani et al. (2017), "Attention is all you need", section 3.2.3. Chapter: attention.
     """
+    check_whole("query_length", query_length)
     key_length = query_length + offset if key_length is None else key_length
-    check_range("query_length", query_length, 0)
-    check_range("key_length", key_length, 0)
+    check_whole("key_length", key_length)
     positions = torch.arange(query_length, device=device) + offset
     return torch.arange(key_length, device=device) <= positions[:, None]
 

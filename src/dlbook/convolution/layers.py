@@ -12,7 +12,7 @@ from jaxtyping import Num
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from dlbook._checks import check_option
+from dlbook._checks import check_option, check_whole
 from dlbook.convolution import convolve
 from dlbook.convolution._layer import Layer
 from dlbook.convolution._sizes import Size, string_padding, to_tuple
@@ -46,6 +46,7 @@ class _Convolution(nn.Module):
         check_option("padding_mode", padding_mode, PADDING_MODES)
         (groups,) = to_tuple("groups", groups, 1, 1)
         for name, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
+            check_whole(name, channels)
             if channels % groups:
                 raise ValueError(f"{name}: expected a multiple of groups={groups}; got {channels}")
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Real
 from torch import Tensor, nn
 
-from dlbook._checks import check_ndim, check_same, check_tensor
+from dlbook._checks import check_ndim, check_same, check_tensor, check_whole
 
 
 def linear(
@@ -129,6 +129,8 @@ class Linear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_whole("in_features", in_features)
+        check_whole("out_features", out_features)
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in_features, device=device, dtype=dtype))
         fresh = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None
@@ -168,7 +170,8 @@ class Bilinear(nn.Module):
         dtype: The parameters' dtype.
 
     Raises:
-        ValueError: If ``in1_features`` is not above 0.
+        TypeError: If a size is no whole number.
+        ValueError: If a size is negative, or ``in1_features`` 0.
 
     Example:
         >>> Bilinear(3, 5, 7)(torch.zeros(2, 3), torch.zeros(2, 5)).shape
@@ -189,8 +192,9 @@ class Bilinear(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        if in1_features <= 0:
-            raise ValueError(f"in1_features: expected a number above 0; got {in1_features}")
+        check_whole("in1_features", in1_features, 1)
+        check_whole("in2_features", in2_features)
+        check_whole("out_features", out_features)
         self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
         self.weight = nn.Parameter(torch.empty(out_features, in1_features, in2_features, device=device, dtype=dtype))
         fresh = nn.Parameter(torch.empty(out_features, device=device, dtype=dtype)) if bias else None

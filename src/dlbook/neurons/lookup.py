@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dlbook._checks import check_ndim, check_tensor
+from dlbook._checks import check_ndim, check_tensor, check_whole
 
 
 def embedding(
@@ -145,6 +145,8 @@ class Embedding(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        check_whole("num_embeddings", num_embeddings)
+        check_whole("embedding_dim", embedding_dim)
         self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
         self.padding_idx = None if padding_idx is None else _row("padding_idx", padding_idx, num_embeddings)
         self.max_norm, self.norm_type = max_norm, norm_type

@@ -1,13 +1,24 @@
 """The base of the layers with parameters: a weight that starts at 1 and a bias that starts at 0."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from dlbook._checks import check_whole
+
 Device = torch.device | str | int | None
 Input = Float[Tensor, "..."]
+
+
+def as_shape(normalized_shape: int | Sequence[int]) -> tuple[int, ...]:
+    """The sizes of the last axes as a tuple; a lone number is the last axis's."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    for size in shape:
+        check_whole("normalized_shape", size)
+    return shape
 
 
 class AffineLayer(nn.Module):

@@ -6,7 +6,7 @@ Names and layout are torch's, so a ``state_dict`` goes both ways.
 import torch
 from torch import Tensor
 
-from dlbook._checks import check_floating, check_ndim, check_range
+from dlbook._checks import check_floating, check_ndim, check_whole
 
 from ._layer import AffineLayer, Device, Input
 from .functions import batch_norm, instance_norm
@@ -34,7 +34,7 @@ class _Tracking(AffineLayer):
         bias: bool,
     ) -> None:
         super().__init__()
-        check_range("num_features", num_features, 0)
+        check_whole("num_features", num_features)
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         kind = {"device": device, "dtype": dtype}

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from dlbook._checks import check_range
+from dlbook._checks import check_whole
 
-from ._layer import AffineLayer, Device, Input
+from ._layer import AffineLayer, Device, Input, as_shape
 from .functions import group_norm, layer_norm, local_response_norm, rms_norm
 
 
@@ -48,7 +48,8 @@ class GroupNorm(AffineLayer):
         bias: bool = True,
     ) -> None:
         super().__init__()
-        check_range("num_groups", num_groups, 1)
+        check_whole("num_groups", num_groups, 1)
+        check_whole("num_channels", num_channels)
         if num_channels % num_groups:
             raise ValueError(f"num_groups: expected a divisor of num_channels={num_channels}; got {num_groups}")
         self.num_groups, self.num_channels, self.eps, self.affine = num_groups, num_channels, eps, affine
@@ -91,7 +92,7 @@ class LayerNorm(AffineLayer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = as_shape(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.add_parameters(shape, elementwise_affine, bias, {"device": device, "dtype": dtype})
 
@@ -129,7 +130,7 @@ class RMSNorm(AffineLayer):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        shape = as_shape(normalized_shape)
         self.normalized_shape, self.eps, self.elementwise_affine = shape, eps, elementwise_affine
         self.add_parameters(shape, elementwise_affine, False, {"device": device, "dtype": dtype})
 
@@ -159,6 +160,7 @@ class LocalResponseNorm(nn.Module):
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()
+        check_whole("size", size, 1)
         self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
 
     def forward(self, input: Input) -> Input:

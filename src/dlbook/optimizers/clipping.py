@@ -11,6 +11,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from dlbook._checks import check_range, check_tensor
+
 
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor],
@@ -32,6 +34,7 @@ def clip_grad_norm_(
         The norm before clipping, a scalar tensor, at least 0.
 
     Raises:
+        TypeError: If a parameter is no tensor, or ``max_norm`` no number.
         RuntimeError: If ``error_if_nonfinite`` and the norm is infinite or NaN.
 
     Example:
@@ -45,6 +48,7 @@ def clip_grad_norm_(
     Source: Pascanu et al. (2013), "On the difficulty of training recurrent neural networks". Chapter: optimizers.
     """
     grads = _grads(parameters)
+    check_range("max_norm", max_norm)
     if not grads:
         return torch.tensor(0.0)
     norm_type = float(norm_type)
@@ -69,6 +73,9 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float | 
         parameters: A parameter or several; those without a gradient are passed over.
         clip_value: Largest magnitude :math:`c`.
 
+    Raises:
+        TypeError: If a parameter is no tensor, or ``clip_value`` no number.
+
     Example:
         >>> w = torch.zeros(2, requires_grad=True)
         >>> w.grad = torch.tensor([30.0, -0.5])
@@ -78,6 +85,7 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float | 
 
     Source: Mikolov (2012), *Statistical Language Models Based on Neural Networks*. Chapter: optimizers.
     """
+    check_range("clip_value", clip_value)
     clip_value = float(clip_value)
     with torch.no_grad():
         for grads in _by_device(_grads(parameters)):
@@ -87,7 +95,9 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float | 
 
 def _grads(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     """The gradients that there are."""
-    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
+    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    for parameter in parameters:
+        check_tensor("parameters", parameter)
     return [p.grad for p in parameters if p.grad is not None]
 
 

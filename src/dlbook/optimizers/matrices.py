@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dlbook._checks import check_ndim, check_option
+from dlbook._checks import check_ndim, check_option, check_tensor
 from dlbook.optimizers._base import RuleOptimizer, Scalar, TensorList, check_numbers, is_on
 
 MAX_PARAMETERS = 5000
@@ -51,6 +51,7 @@ def orthogonalize(
 
     Source: Jordan et al. (2024), "Muon: An optimizer for hidden layers in neural networks". Chapter: optimizers.
     """
+    check_tensor("matrix", matrix)
     check_ndim("matrix", matrix, {2}, "(rows, columns)")
     if steps >= 100:
         raise ValueError(f"steps: expected fewer than 100; got {steps}")

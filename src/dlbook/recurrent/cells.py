@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dlbook._checks import check_ndim, check_option, check_range, check_same, check_tensor
+from dlbook._checks import check_ndim, check_option, check_same, check_tensor, check_whole
 from dlbook.recurrent.scans import gru_step, lstm_step, rnn_step
 
 Device = torch.device | str | int | None
@@ -35,8 +35,8 @@ class _Cell(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_range("input_size", input_size, 0)
-        check_range("hidden_size", hidden_size, 0)
+        check_whole("input_size", input_size)
+        check_whole("hidden_size", hidden_size)
         self.input_size, self.hidden_size, self.bias = input_size, hidden_size, bias
         rows = self.gates * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(rows, input_size, device=device, dtype=dtype))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.rnn import PackedSequence
 
-from dlbook._checks import check_ndim, check_option, check_range, check_same, check_tensor
+from dlbook._checks import check_ndim, check_option, check_range, check_same, check_tensor, check_whole
 from dlbook.recurrent.scans import GRUScan, LSTMScan, RNNScan, Spans
 
 Device = torch.device | str | int | None
@@ -189,7 +189,7 @@ def _check_sizes(input_size: int, hidden_size: int, num_layers: int, proj_size: 
     for name, size in sizes.items():
         if not isinstance(size, int):
             raise TypeError(f"{name}: expected an integer; got {type(size).__name__}")
-        check_range(name, size, 1)
+        check_whole(name, size, 1)
     if not 0 <= proj_size < hidden_size:
         raise ValueError(
             f"proj_size: expected an integer from 0 to hidden_size - 1 = {hidden_size - 1}; got {proj_size!r}"

@@ -6,10 +6,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from dlbook._checks import check_option, check_range
+from dlbook._checks import check_option, check_whole
 from dlbook.activations import gelu, relu
 from dlbook.attention import MultiheadAttention, causal_mask
+from dlbook.neurons import Linear
 from dlbook.normalization import LayerNorm
+from dlbook.regularization import Dropout
 from dlbook.transformer.cache import KeyValueCache
 
 Activation = str | Callable
@@ -40,7 +42,7 @@ class _Block(nn.Module):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        check_range("dim_feedforward", dim_feedforward, 1)
+        check_whole("dim_feedforward", dim_feedforward, 1)
         if isinstance(activation, str):
             check_option("activation", activation, ("relu", "gelu"))
             activation = relu if activation == "relu" else gelu
@@ -48,12 +50,12 @@ class _Block(nn.Module):
         parts = ("self_attn", "multihead_attn")[: 1 + self.attends_memory]
         for name in parts:
             setattr(self, name, MultiheadAttention(d_model, nhead, dropout, bias, batch_first=batch_first, **where))
-        self.linear1 = nn.Linear(d_model, dim_feedforward, bias, **where)
-        self.dropout = nn.Dropout(dropout)
-        self.linear2 = nn.Linear(dim_feedforward, d_model, bias, **where)
+        self.linear1 = Linear(d_model, dim_feedforward, bias, **where)
+        self.dropout = Dropout(dropout)
+        self.linear2 = Linear(dim_feedforward, d_model, bias, **where)
         for number in range(1, len(parts) + 2):
             setattr(self, f"norm{number}", LayerNorm(d_model, eps=layer_norm_eps, bias=bias, **where))
-            setattr(self, f"dropout{number}", nn.Dropout(dropout))
+            setattr(self, f"dropout{number}", Dropout(dropout))
         self.activation, self.norm_first = activation, norm_first
 
     def _around(self, number: int, x: Tensor, part: Callable[[Tensor], Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from dlbook._checks import check_range
+from dlbook._checks import check_whole
 from dlbook.activations import relu
 from dlbook.normalization import LayerNorm
 from dlbook.transformer.cache import KeyValueCache
@@ -21,7 +21,7 @@ from dlbook.transformer.layers import (
 
 
 def _copies(layer: nn.Module, count: int) -> nn.ModuleList:
-    check_range("num_layers", count, 1)
+    check_whole("num_layers", count, 1)
     return nn.ModuleList([copy.deepcopy(layer) for _ in range(count)])
 
 
