@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from dlbook._checks import check_range
 from dlbook._progress import progress_bar
 from dlbook.training.stack import Stack, Weights
-from dlbook.training.sweep import Batches, Learner, Numbers, Rows, Schedule, Tally
+from dlbook.training.sweep import Batches, Learner, Numbers, Schedule, Tally
 
 # Networks times examples that are evaluated in one go: more would only take more memory.
 TOGETHER = 8192
@@ -26,8 +27,8 @@ def fit_many(
     batch_size: int = 32,
     validation: Sequence[Tensor] | None = None,
     seeds: int | Sequence[int] | None = None,
-    rows: Rows | None = None,
-    validation_rows: Rows | None = None,
+    rows: Int[Tensor, "networks examples"] | None = None,
+    validation_rows: Int[Tensor, "networks held_out"] | None = None,
     schedule: Schedule | Sequence[Schedule] | None = None,
     max_norm: Numbers | None = None,
     loss_hyper: Mapping[str, Numbers] | None = None,
@@ -56,7 +57,7 @@ def fit_many(
         validation: Held-out data in the same form, evaluated after each epoch.
         seeds: What settles the order of the batches: one number for all or one for each network, which then sees the
             batches that ``seed_everything(seed); fit(...)`` would show it. By default one order for all, drawn from
-            torch's global generator.
+            torch's global generator, as is what dropout draws.
         rows: The training examples that each network gets to see, by number; all of them by default.
         validation_rows: The same for the validation: folds, for instance.
         schedule: Factor on ``lr`` at each step, counted from 0; one for all or one for each network.
@@ -118,7 +119,7 @@ def fit_many(
                 stack.write()
                 after_epoch(records[-1])
     except KeyboardInterrupt as interrupt:
-        reached = f"fit_many stopped in epoch {len(records) + 1} of {epochs}"
+        reached = f"fit_many stopped after epoch {len(records)} of {epochs}"
         interrupt.add_note(f"{reached}; the models keep the weights they reached")
         raise
     finally:

@@ -48,7 +48,8 @@ class Stack:
         try:
             results, self.buffers = self._mapped(self.trained, self.frozen, self.buffers, tuple(data), hyper)
         except RuntimeError as error:
-            error.add_note("fit_many runs model and loss once for all networks, under torch.func.vmap")
+            if "vmap" in str(error) or "atching rule" in str(error):
+                error.add_note("fit_many runs model and loss once for all networks, under torch.func.vmap")
             raise
         return results
 
@@ -93,7 +94,7 @@ def per_network(name: str, value: Any, count: int) -> Any:
         ValueError: If a sequence has another length.
         TypeError: If it does not hold numbers.
     """
-    if value is None or isinstance(value, (bool, int, float, str)):
+    if isinstance(value, (bool, int, float)):
         return value
     try:
         # In full precision until it meets the weights, so that a list means what its numbers mean one by one.

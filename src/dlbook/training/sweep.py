@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
 
 from dlbook._checks import check_ndim, check_option, check_range
@@ -14,7 +13,6 @@ from dlbook.training.loop import check_data
 from dlbook.training.stack import Stack, Weights, per_network
 
 Numbers = float | Sequence[float] | Tensor
-Rows = Int[Tensor, "networks examples"]
 Schedule = Callable[[int], float]
 
 
