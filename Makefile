@@ -21,7 +21,7 @@ test: $(READY)
 	$(MAKE) --no-print-directory book
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --doctest-modules --ignore tests/book src tests
 	$(ONE_THREAD) $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-current-env chapters
-	$(BIN)/pytest -n 2 --dist worksteal tests/book/test_pages.py tests/book/test_explorers.py
+	$(BIN)/pytest -n 2 --dist loadgroup tests/book/test_pages.py tests/book/test_explorers.py
 	$(BIN)/pytest tests/book/test_jupyterlab.py
 
 bench: $(READY)

@@ -53,18 +53,52 @@ class Visit:
         return self.page
 
 
+DESKTOP = {"viewport": {"width": 1280, "height": 900}}
+
+
 @pytest.fixture
 def visit(browser):
-    """Opens pages over file://; ``visit(path, viewport=..., color_scheme=...)``."""
+    """Opens a page anew over file://; ``visit(path, viewport=..., color_scheme=...)``."""
     with contextlib.ExitStack() as stack:
 
         def opened(path: str, base: str = HTML.as_uri(), **context: object) -> Visit:
-            visited = Visit(browser, base, **({"viewport": {"width": 1280, "height": 900}} | context))
+            visited = Visit(browser, base, **(DESKTOP | context))
             stack.callback(visited.context.close)
             visited.open(path)
             return visited
 
         yield opened
+
+
+@pytest.fixture(scope="session")
+def tab(browser):
+    """A page with the network cut, opened once for all tests that follow on it; leave it as you found it."""
+    tabs: dict[tuple, Visit] = {}
+
+    def opened(path: str, **context: object) -> Visit:
+        key = (path, repr(context))
+        if key not in tabs:
+            for other in [one for one in tabs if one[0] != path]:
+                tabs.pop(other).context.close()
+            tabs[key] = Visit(browser, HTML.as_uri(), offline=True, **(DESKTOP | context))
+            tabs[key].open(path)
+        return tabs[key]
+
+    yield opened
+    for visited in tabs.values():
+        visited.context.close()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All tests of a page one after another, on one worker, so that they share its tabs."""
+
+    def page(item: pytest.Item) -> str:
+        values = getattr(item, "callspec", None) and item.callspec.params
+        return (values or {}).get("page") or (values or {}).get("explorer", ("",))[0]
+
+    items.sort(key=page)
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(page(item)))
 
 
 @pytest.fixture(scope="session")

@@ -27,12 +27,13 @@ each_explorer = pytest.mark.parametrize("explorer", explorers(), ids=named)
 
 
 @pytest.fixture
-def shown(visit, explorer):
-    """The explorer's figure in its opened page."""
+def shown(tab, explorer):
+    """The explorer's figure in its opened page, as the page opens."""
     page, identity = explorer
-    opened = visit(page, offline=True)
+    opened = tab(page)
     figure = opened.page.locator(f"figure#{identity}")
     figure.scroll_into_view_if_needed()
+    figure.locator("button.dl-reset").click()
     yield figure
     assert opened.errors == []
 
@@ -102,7 +103,7 @@ def test_a_slider_follows_the_mouse(shown):
 
 
 @each_explorer
-def test_a_link_restores_the_state_and_nonsense_is_ignored(visit, explorer, shown):
+def test_a_link_restores_the_state(visit, explorer, shown):
     page, identity = explorer
     first = shown.locator("input, select").first
     first.focus()
@@ -110,9 +111,14 @@ def test_a_link_restores_the_state_and_nonsense_is_ignored(visit, explorer, show
     link = shown.locator("a.dl-link").get_attribute("href")
     assert link.startswith(f"#{identity}:{first.get_attribute('name')}=")
     assert visit(page + link, offline=True).page.locator(f"#{identity} .dl-picture").inner_html() == picture(shown)
-    broken = visit(f"{page}#{identity}:nothing=1,{first.get_attribute('name')}=%E0%A4%A,=,,", offline=True)
-    shown.locator("button.dl-reset").click()
-    assert broken.page.locator(f"#{identity} .dl-picture").inner_html() == picture(shown)
+
+
+def test_a_link_of_nonsense_is_ignored(visit):
+    page, identity = explorers()[0]
+    whole = visit(page, offline=True).page.locator(f"#{identity}")
+    name = whole.locator("input, select").first.get_attribute("name")
+    broken = visit(f"{page}#{identity}:nothing=1,{name}=%E0%A4%A,=,,", offline=True)
+    assert picture(broken.page.locator(f"#{identity}")) == picture(whole)
     assert broken.errors == []
 
 
@@ -136,9 +142,9 @@ def test_play_runs_to_the_end_and_stops(shown):
 
 
 @each_explorer
-def test_touch_moves_a_slider_too(visit, explorer):
+def test_touch_moves_a_slider_too(tab, explorer):
     page, identity = explorer
-    opened = visit(page, offline=True, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    opened = tab(page, viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     slider = opened.page.locator(f"#{identity} input[type=range]").first
     if slider.count() == 0:
         pytest.fail("an explorer without a slider: give it one")
@@ -152,9 +158,9 @@ def test_touch_moves_a_slider_too(visit, explorer):
 
 
 @each_explorer
-def test_still_readers_get_one_step_a_press(visit, explorer):
+def test_still_readers_get_one_step_a_press(tab, explorer):
     page, identity = explorer
-    opened = visit(page, offline=True, reduced_motion="reduce")
+    opened = tab(page, reduced_motion="reduce")
     button = opened.page.locator(f"#{identity} .dl-play")
     if button.count():
         time = opened.page.locator(f"#{identity} .dl-control:has(.dl-play) input")
@@ -166,22 +172,24 @@ def test_still_readers_get_one_step_a_press(visit, explorer):
 
 
 @each_explorer
-def test_without_a_script_and_on_paper_the_first_picture_stays_with_its_values(visit, explorer):
+def test_without_a_script_and_on_paper_the_first_picture_stays_with_its_values(tab, explorer):
     page, identity = explorer
-    still = visit(page, offline=True, java_script_enabled=False).page.locator(f"#{identity}")
-    paper = visit(page, offline=True).page
+    still = tab(page, java_script_enabled=False).page.locator(f"#{identity}")
+    paper = tab(page).page
     paper.emulate_media(media="print")
-    for figure in (still, paper.locator(f"#{identity}")):
-        assert figure.locator(".dl-picture > :is(svg, img)").is_visible()
-        assert figure.locator(".dl-values").is_visible()
-        assert not figure.locator(".dl-controls").is_visible()
+    try:
+        for figure in (still, paper.locator(f"#{identity}")):
+            assert figure.locator(".dl-picture > :is(svg, img)").is_visible()
+            assert figure.locator(".dl-values").is_visible()
+            assert not figure.locator(".dl-controls").is_visible()
+    finally:
+        paper.emulate_media(media="screen")
 
 
 @each_explorer
 def test_one_step_costs_little_script(shown, explorer, record_property):
     """Time of the input event's handlers, over each control's whole range."""
-    times = shown.evaluate(
-        """(figure) => {
+    over_all_values = """(figure) => {
           const spent = [];
           const step = (input) => {
             const start = performance.now();
@@ -194,8 +202,8 @@ def test_one_step_costs_little_script(shown, explorer, record_property):
           }
           return spent;
         }"""
-    )
-    median = statistics.median(times)
+    # The quietest of three rounds: a busy machine slows a script, it never speeds one up.
+    median = min(statistics.median(shown.evaluate(over_all_values)) for _ in range(3))
     weight = len(_figure_source(explorer))
     record_property("measured", f"{named(explorer):40} {weight / 1e3:4.0f} KB, step {median:.2f} ms")
     assert median <= STEP_MS

@@ -32,8 +32,8 @@ def test_a_page_asks_nothing_of_the_network_and_reports_no_error(visit, served, 
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_maths_is_set_without_errors(visit, page):
-    opened = visit(page, offline=True)
+def test_maths_is_set_without_errors(tab, page):
+    opened = tab(page)
     sources = opened.page.locator("article .math").count()
     if sources:
         opened.page.wait_for_function("document.querySelectorAll('article .math mjx-container').length > 0")
@@ -67,8 +67,8 @@ def test_axe_finds_no_serious_fault(visit, page, scheme):
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_picture_has_a_text_alternative_and_every_figure_a_caption(visit, page):
-    opened = visit(page, offline=True)
+def test_every_picture_has_a_text_alternative_and_every_figure_a_caption(tab, page):
+    opened = tab(page)
     assert opened.page.locator("article img:not([alt])").count() == 0
     figures = opened.page.locator("article figure:is(.dl-figure, .dl-explorer)")
     for figure in figures.all():
@@ -77,8 +77,8 @@ def test_every_picture_has_a_text_alternative_and_every_figure_a_caption(visit, 
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("chapters/")])
-def test_ids_are_unique_in_a_page(visit, page):
-    opened = visit(page, offline=True)
+def test_ids_are_unique_in_a_page(tab, page):
+    opened = tab(page)
     ids = opened.page.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     # The theme repeats some of its own (pst-...): the chapter's are what links and labels rely on.
     own = Counter(name for name in ids if not name.startswith(("MJX", "pst-")))
