@@ -320,15 +320,15 @@ def test_frozen_tied_and_idle_parameters():
 # ------------------------------------------------------------------------------------- what differs between networks
 
 
-def warm_up(step):
-    return min(1.0, (step + 1) / 5)
+def warm_up(step, lr=1.0):
+    return lr * min(1.0, (step + 1) / 5)
 
 
-def halving(step):
-    return 0.5**step
+def halving(step, lr=1.0):
+    return lr * 0.5**step
 
 
-@pytest.mark.parametrize("schedule", [warm_up, [warm_up, halving, lambda step: 1]])
+@pytest.mark.parametrize("schedule", [warm_up, [warm_up, halving, lambda step, lr=1.0: lr]])
 @pytest.mark.parametrize("lr", [0.3, [0.3, 0.1, 1.0]])
 def test_schedules_are_torchs_lambda(schedule, lr):
     data, models = classes("cpu"), [perceptron() for _ in range(N)]

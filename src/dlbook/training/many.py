@@ -60,7 +60,8 @@ def fit_many(
             torch's global generator, as is what dropout draws.
         rows: The training examples that each network gets to see, by number; all of them by default.
         validation_rows: The same for the validation: folds, for instance.
-        schedule: Factor on ``lr`` at each step, counted from 0; one for all or one for each network.
+        schedule: Learning rate at each step, ``schedule(step, lr)``, with steps from 0 and the network's own ``lr``,
+            such as ``dlbook.schedules`` makes; one for all or one for each network.
         max_norm: Greatest norm of a network's gradient, as in ``clip_grad_norm_``.
         loss_hyper: Further arguments of the loss by name, each a number or one for each network; the loss gets them as
             tensors without dimensions.

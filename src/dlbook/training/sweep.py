@@ -13,7 +13,7 @@ from dlbook.training.loop import check_data
 from dlbook.training.stack import Stack, Weights, per_network
 
 Numbers = float | Sequence[float] | Tensor
-Schedule = Callable[[int], float]
+Schedule = Callable[[int, float], float]
 
 
 class Batches:
@@ -88,9 +88,8 @@ class Learner:
         grid = {name: _argument(name, value, known.get(name), count) for name, value in hyper.items()}
         self.rule = grid_optimizer(optimizer, self.points, grid)
         self.group = self.rule.param_groups[0]
-        if not (schedule is None or callable(schedule) or len(schedule) == count):
-            raise ValueError(f"schedule: expected one function, or {count}, one for each network; got {len(schedule)}")
-        self.schedule, self.base, self.steps = schedule, self.group["lr"], 0
+        self.lr, self.steps = self.group["lr"], 0
+        self.schedules = self._one_each(schedule) if schedule is not None else []
         self.strength = stack.numbers("strength", strength)
         self.max_norm = None if max_norm is None else stack.numbers("max_norm", max_norm)
 
@@ -105,8 +104,8 @@ class Learner:
             point.grad = None if grad is None else grad.reshape(point.shape)
         if self.max_norm is not None:
             self._clip(self.max_norm)
-        if self.schedule is not None:
-            self.group["lr"] = self.base * self._factor(self.schedule)
+        if self.schedules:
+            self.group["lr"] = self._rate()
         self.rule.step()
         self.steps += 1
 
@@ -118,10 +117,20 @@ class Learner:
         for grad in grads:
             grad.mul_(scale)
 
-    def _factor(self, schedule: Schedule | Sequence[Schedule]) -> float | Tensor:
-        if callable(schedule):
-            return float(schedule(self.steps))
-        return torch.tensor([[float(each(self.steps))] for each in schedule]).to(self.points[0])
+    def _one_each(self, schedule: Schedule | Sequence[Schedule]) -> list[Schedule]:
+        count = len(self.stack)
+        if not callable(schedule) and len(schedule) != count:
+            raise ValueError(f"schedule: expected one function, or {count}, one for each network; got {len(schedule)}")
+        if not callable(schedule):
+            return list(schedule)
+        # One rate for all is computed once.
+        return [schedule] * (count if isinstance(self.lr, Tensor) else 1)
+
+    def _rate(self) -> Tensor:
+        """Learning rates at this step, each network's schedule applied to its own."""
+        rates = self.lr.flatten().tolist() if isinstance(self.lr, Tensor) else [self.lr] * len(self.schedules)
+        now = [float(each(self.steps, lr)) for each, lr in zip(self.schedules, rates, strict=True)]
+        return torch.tensor(now, dtype=torch.float64).to(self.points[0])[:, None]
 
 
 def _argument(name: str, value: Any, default: Any, count: int) -> Any:
