@@ -138,6 +138,10 @@ def test_number_words_name_a_bad_argument():
             datasets.number_words(**arguments)
     with pytest.raises(ValueError, match=r"number: .*got 1000000"):
         datasets.spell_number(1_000_000)
+    with pytest.raises(TypeError, match=r"number: expected a whole number; got 1\.5"):
+        datasets.spell_number(1.5)
+    with pytest.raises(TypeError, match="pairs: expected a whole number; got 'all'"):
+        datasets.number_words(pairs="all")
     with pytest.raises(ValueError, match="language: expected one of 'english', 'french'; got 'latin'"):
         datasets.spell_number(1, "latin")
 

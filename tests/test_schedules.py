@@ -278,8 +278,8 @@ def test_a_schedule_compiles(name):
     (lambda: schedules.inverse_time(1.0, 0), "decay_steps: .*got 0"),
     (lambda: schedules.cosine(0), "T_max: .*got 0"),
     (lambda: schedules.cosine(5, -0.1), "eta_min: .*got -0.1"),
-    (lambda: schedules.cosine_restarts(0), "T_0: expected a whole number from 1; got 0"),
-    (lambda: schedules.cosine_restarts(5, 1.5), "T_mult: expected a whole number from 1; got 1.5"),
+    (lambda: schedules.cosine_restarts(0), "T_0: expected at least 1; got 0"),
+    (lambda: schedules.cosine_restarts(5, 0), "T_mult: expected at least 1; got 0"),
     (lambda: schedules.cosine_restarts(5, 2, -1), "eta_min: .*got -1"),
     (lambda: schedules.warmup(schedules.constant(), 0), "steps: .*got 0"),
     (lambda: schedules.warmup(schedules.constant(), 5, 2.0), "start: .*got 2"),
@@ -296,6 +296,20 @@ def test_a_schedule_compiles(name):
 ])  # fmt: skip
 def test_a_schedule_names_a_bad_argument(call, message):
     with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.bad_input
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda: schedules.piecewise_constant(3, [1, 2]), r"milestones: expected a list of numbers; got 3"),
+    (lambda: schedules.piecewise_constant([3], ["a", "b"]), r"factors\[0\]: expected a number; got 'a'"),
+    (lambda: schedules.multi_step(None), "milestones: expected a list of numbers; got None"),
+    (lambda: schedules.cosine_restarts(5, 1.5), "T_mult: expected a whole number; got 1.5"),
+    (lambda: schedules.one_cycle(1.0, 10.5), "total_steps: expected a whole number; got 10.5"),
+    (lambda: schedules.cosine("ten"), "T_max: expected a number; got 'ten'"),
+])  # fmt: skip
+def test_a_schedule_names_an_argument_of_another_kind(call, message):
+    with pytest.raises(TypeError, match=message):
         call()
 
 

@@ -353,3 +353,7 @@ def test_a_range_test_names_a_bad_argument():
     ]:
         with pytest.raises(ValueError, match=message):
             schedules.range_test(**usual | options)
+    with pytest.raises(TypeError, match=r"data\[1\]: expected a torch.Tensor; got list"):
+        schedules.range_test(**usual | {"data": (data[0], [1, 2])})
+    with pytest.raises(TypeError, match=r"optimizer: expected a torch.optim.Optimizer; got str"):
+        schedules.range_test(**usual | {"optimizer": "SGD"})

@@ -1,9 +1,13 @@
 """The shapes that data comes in: examples, a data set of training and test examples, and pairs of sentences."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+from dlbook._checks import check_range, check_whole
+
+T = TypeVar("T")
 
 Pair = tuple[list[str], list[str]]
 """A sentence and its translation, both as tokens."""
@@ -35,3 +39,11 @@ class Dataset(NamedTuple):
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data set on another device."""
         return Dataset(self.train.to(device), self.test.to(device))
+
+
+def first(found: list[T], pairs: int | None) -> list[T]:
+    """So many of what was found; all of it for None."""
+    if pairs is not None:
+        check_whole("pairs", pairs)
+        check_range("pairs", pairs, 1, len(found))
+    return found[:pairs]

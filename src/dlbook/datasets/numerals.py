@@ -9,8 +9,8 @@ from functools import cache
 
 import torch
 
-from dlbook._checks import check_option, check_range
-from dlbook.datasets.examples import SPLITS, Pair
+from dlbook._checks import check_option, check_range, check_whole
+from dlbook.datasets.examples import SPLITS, Pair, first
 
 LIMIT = 1_000_000
 
@@ -47,6 +47,7 @@ def number_words(
         English and 27 French words, and a number takes at most 11 of the one and 13 of the other.
 
     Raises:
+        TypeError: If a number is not whole.
         ValueError: If the split is unknown, the range is empty or not within [0, 999,999], or it has fewer numbers of
             this part than ``pairs``.
 
@@ -57,16 +58,14 @@ def number_words(
     Source: written for this book. Chapter: seq2seq.
     """
     check_option("split", split, SPLITS)
-    check_range("low", low, 0, LIMIT - 1)
-    check_range("high", high, low, LIMIT - 1)
+    _check("low", low, 0, LIMIT - 1)
+    _check("high", high, low, LIMIT - 1)
     # all numbers in one order, whatever the range; the parts are cut from that
     order = torch.randperm(LIMIT, generator=torch.Generator().manual_seed(seed))
     start, stop = (round(share * LIMIT) for share in SPLITS[split])
     part = order[start:stop]
     numbers = part[(part >= low) & (part <= high)].tolist()
-    if pairs is not None:
-        check_range("pairs", pairs, 1, len(numbers))
-    return [(_tokens(number, "english"), _tokens(number, "french")) for number in numbers[:pairs]]
+    return [(_tokens(number, "english"), _tokens(number, "french")) for number in first(numbers, pairs)]
 
 
 def spell_number(number: int, language: str = "english") -> str:
@@ -84,6 +83,7 @@ def spell_number(number: int, language: str = "english") -> str:
         The words; no two numbers have the same ones.
 
     Raises:
+        TypeError: If the number is not whole.
         ValueError: If the number is out of range or the language is another one.
 
     Example:
@@ -92,7 +92,7 @@ def spell_number(number: int, language: str = "english") -> str:
 
     Source: Grevisse and Goosse, Le Bon Usage, on the numerals. Chapter: seq2seq.
     """
-    check_range("number", number, 0, LIMIT - 1)
+    _check("number", number, 0, LIMIT - 1)
     check_option("language", language, ("english", "french"))
     thousands, rest = divmod(number, 1000)
     if language == "english":
@@ -104,6 +104,11 @@ def spell_number(number: int, language: str = "english") -> str:
         words += ["mille"] if thousands else []
         words += [_french(rest, last=True)] if rest or not thousands else []
     return " ".join(words)
+
+
+def _check(name: str, value: int, low: int, high: int) -> None:
+    check_whole(name, value)
+    check_range(name, value, low, high)
 
 
 def _tokens(number: int, language: str) -> list[str]:

@@ -4,8 +4,8 @@ import re
 import unicodedata
 import zlib
 
-from dlbook._checks import check_option, check_range
-from dlbook.datasets.examples import SPLITS, Pair
+from dlbook._checks import check_option, check_whole
+from dlbook.datasets.examples import SPLITS, Pair, first
 from dlbook.datasets.files import SOURCES, read_file
 
 # Typographic forms of one thing become that thing; what has no width vanishes.
@@ -38,6 +38,7 @@ def tatoeba(split: str = "train", *, max_length: int | None = None, pairs: int |
 
     Raises:
         DataUnavailable: If the file is missing and cannot be fetched, or is damaged; it says what to put where.
+        TypeError: If a number is not whole.
         ValueError: If the split is unknown, a number below 1, or there are fewer than ``pairs`` pairs.
 
     Example:
@@ -51,7 +52,7 @@ def tatoeba(split: str = "train", *, max_length: int | None = None, pairs: int |
     """
     check_option("split", split, SPLITS)
     if max_length is not None:
-        check_range("max_length", max_length, 1)
+        check_whole("max_length", max_length, 1)
     source = SOURCES["tatoeba"]
     lines = [line.split("\t") for line in read_file(source, *source.files).decode().split("\n") if line]
     english = _tokenise([line[0] for line in lines], _CONTRACTION)
@@ -62,12 +63,10 @@ def tatoeba(split: str = "train", *, max_length: int | None = None, pairs: int |
     rows = [row for value, _, row in shuffled if start <= value < stop]
     french = _tokenise([lines[row][1] for row in rows], _PRONOUN, _ELISION)
     unique = dict.fromkeys((english[row], sentence) for row, sentence in zip(rows, french, strict=True))
-    found = [(first.split(" "), second.split(" ")) for first, second in unique]
+    found = [(one.split(" "), other.split(" ")) for one, other in unique]
     if max_length is not None:
         found = [pair for pair in found if max(map(len, pair)) <= max_length]
-    if pairs is not None:
-        check_range("pairs", pairs, 1, len(found))
-    return found[:pairs]
+    return first(found, pairs)
 
 
 def _tokenise(sentences: list[str], cut_before: str, cut_after: str = "(?!)") -> list[str]:

@@ -74,6 +74,7 @@ def piecewise_constant(milestones: Sequence[int], factors: Sequence[float]) -> S
 
     Raises:
         ValueError: If the milestones do not increase, or the factors are too few or too many.
+        TypeError: If either is no list of numbers.
 
     Example:
         >>> schedule = piecewise_constant([2, 3], [1.0, 0.5, 0.1])
@@ -82,12 +83,12 @@ def piecewise_constant(milestones: Sequence[int], factors: Sequence[float]) -> S
 
     Source: Goodfellow et al. (2016), section 8.3.1. Chapter: schedules.
     """
-    milestones, factors = list(milestones), list(factors)
-    if sorted(set(milestones)) != milestones:
-        raise ValueError(f"milestones: expected increasing steps; got {milestones}")
-    if len(factors) != len(milestones) + 1:
-        raise ValueError(f"factors: expected {len(milestones) + 1}, one more than milestones; got {len(factors)}")
-    return lambda_(lambda step: lookup(step, milestones, factors))
+    ordered, values = _numbers("milestones", milestones), _numbers("factors", factors)
+    if sorted(set(ordered)) != ordered:
+        raise ValueError(f"milestones: expected increasing steps; got {ordered}")
+    if len(values) != len(ordered) + 1:
+        raise ValueError(f"factors: expected {len(ordered) + 1}, one more than milestones; got {len(values)}")
+    return lambda_(lambda step: lookup(step, ordered, values))
 
 
 def step(step_size: int, gamma: float = 0.1) -> Schedule:
@@ -130,6 +131,7 @@ def multi_step(milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
 
     Raises:
         ValueError: If ``gamma`` is negative.
+        TypeError: If the milestones are no list of numbers.
 
     Example:
         >>> [multi_step([2, 3], 0.5)(step) for step in range(5)]
@@ -138,7 +140,7 @@ def multi_step(milestones: Sequence[int], gamma: float = 0.1) -> Schedule:
     Source: torch's ``MultiStepLR``; He et al. (2016) train residual networks so. Chapter: schedules.
     """
     check_range("gamma", gamma, 0)
-    ordered = sorted(milestones)
+    ordered = sorted(_numbers("milestones", milestones))
     factors = [gamma**passed for passed in range(len(ordered) + 1)]
     return lambda_(lambda step: lookup(step, ordered, factors))
 
@@ -273,3 +275,12 @@ def inverse_time(decay_rate: float, decay_steps: int = 1, staircase: bool = Fals
     check_range("decay_rate", decay_rate, 0)
     check_range("decay_steps", decay_steps, 1)
     return lambda_(lambda step: 1 / (1 + decay_rate * (step // decay_steps if staircase else step / decay_steps)))
+
+
+def _numbers(name: str, values: Sequence[float]) -> list[float]:
+    """The values as a list, once they are known to be numbers."""
+    if not isinstance(values, Sequence):
+        raise TypeError(f"{name}: expected a list of numbers; got {values!r}")
+    for index, value in enumerate(values):
+        check_range(f"{name}[{index}]", value)
+    return list(values)

@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dlbook._checks import check_range
+from dlbook._checks import check_range, check_tensor, check_whole
 from dlbook.schedules.decay import exponential
 
 
@@ -49,6 +49,7 @@ def range_test(
 
     Raises:
         ValueError: If a number is out of range, or the tensors are empty or differ in length.
+        TypeError: If the data are no tensors or the optimizer is none.
 
     Example:
         >>> _ = torch.manual_seed(0)
@@ -62,9 +63,13 @@ def range_test(
     """
     check_range("lr_min", lr_min, 0, open_low=True)
     check_range("lr_max", lr_max, lr_min, open_low=True)
-    check_range("steps", steps, 2)
-    check_range("batch_size", batch_size, 1)
+    check_whole("steps", steps, 2)
+    check_whole("batch_size", batch_size, 1)
     check_range("divergence", divergence, 1)
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"optimizer: expected a torch.optim.Optimizer; got {type(optimizer).__name__}")
+    for index, tensor in enumerate(data):
+        check_tensor(f"data[{index}]", tensor)
     if len(data) < 2 or len({len(tensor) for tensor in data}) > 1 or len(data[-1]) == 0:
         raise ValueError(f"data: expected inputs and targets, equally many; got lengths {[len(x) for x in data]}")
     growth = (lr_max / lr_min) ** (1 / (steps - 1))

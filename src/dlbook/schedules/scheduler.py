@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from dlbook._checks import check_option, check_range
+from dlbook._checks import check_option, check_range, check_whole
 from dlbook.schedules._elementwise import Rate, Schedule, check_callable
 
 
@@ -147,8 +147,9 @@ class ReduceOnPlateau(LRScheduler):
         check_option("mode", mode, ("min", "max"))
         check_option("threshold_mode", threshold_mode, ("rel", "abs"))
         check_range("factor", factor, 0, 1, open_high=True)
-        for name, value in (("patience", patience), ("cooldown", cooldown), ("eps", eps)):
-            check_range(name, value, 0)
+        check_whole("patience", patience)
+        check_whole("cooldown", cooldown)
+        check_range("eps", eps, 0)
         self.optimizer, self.mode, self.factor, self.patience = optimizer, mode, factor, patience
         self.threshold, self.threshold_mode, self.cooldown = threshold, threshold_mode, cooldown
         self.min_lr, self.eps = min_lr, eps

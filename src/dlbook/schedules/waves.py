@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from dlbook._checks import check_option, check_range
+from dlbook._checks import check_option, check_range, check_whole
 from dlbook.schedules._elementwise import Rate, Schedule, Step, at_least, at_most, check_callable, cos, lookup, number
 from dlbook.schedules.decay import lambda_, linear
 
@@ -56,7 +56,8 @@ def cosine_restarts(T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> Schedule
         The schedule.
 
     Raises:
-        ValueError: If ``T_0`` or ``T_mult`` is not a whole number from 1, or ``eta_min`` is negative.
+        ValueError: If ``T_0`` or ``T_mult`` is below 1, or ``eta_min`` is negative.
+        TypeError: If ``T_0`` or ``T_mult`` is no whole number.
 
     Example:
         >>> [round(cosine_restarts(2, T_mult=2)(step), 3) for step in range(7)]
@@ -64,9 +65,8 @@ def cosine_restarts(T_0: int, T_mult: int = 1, eta_min: float = 0.0) -> Schedule
 
     Source: torch's ``CosineAnnealingWarmRestarts``; Loshchilov and Hutter (2017). Chapter: schedules.
     """
-    for name, value in (("T_0", T_0), ("T_mult", T_mult)):
-        if value < 1 or value != int(value):
-            raise ValueError(f"{name}: expected a whole number from 1; got {value!r}")
+    check_whole("T_0", T_0, 1)
+    check_whole("T_mult", T_mult, 1)
     check_range("eta_min", eta_min, 0)
     starts, lengths = [0], [T_0]
     while T_mult > 1 and starts[-1] < 2**53:  # from there on, a float cannot count steps
@@ -237,7 +237,7 @@ def _cycle(values: Sequence[float], steps: int, pct_start: float, strategy: str,
 
     Without ``three_phase`` the third is left out.
     """
-    check_range("total_steps", steps, 1)
+    check_whole("total_steps", steps, 1)
     check_range("pct_start", pct_start, 0, 1)
     check_option("anneal_strategy", strategy, ("cos", "linear"))
     knots = [0.0, pct_start * steps - 1, 2 * pct_start * steps - 2, steps - 1.0]
