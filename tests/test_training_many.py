@@ -577,6 +577,12 @@ def test_bad_arguments_are_named(error, message, change):
 
 
 @pytest.mark.bad_input
+def test_what_is_no_model_is_named():
+    with pytest.raises(TypeError, match=r"models: expected torch\.nn\.Modules; got function"):
+        fit_many([perceptron, perceptron], classes("cpu"), F.cross_entropy)
+
+
+@pytest.mark.bad_input
 def test_a_model_that_looks_at_single_values_is_told_why_it_may_not():
     models = [Applied(lambda x: x if x.max() > 0 else -x) for _ in range(N)]
     for model in models:

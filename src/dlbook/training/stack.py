@@ -118,6 +118,9 @@ def _entry(model: nn.Module, name: str) -> Tensor:
 def _check_alike(models: Sequence[nn.Module]) -> None:
     """Raise unless the models differ in nothing but numbers in weights and buffers."""
     check_range("len(models)", len(models), 1)
+    for model in models:
+        if not isinstance(model, nn.Module):
+            raise TypeError(f"models: expected torch.nn.Modules; got {type(model).__name__}")
     if len({id(model) for model in models}) < len(models):
         raise ValueError("models: expected as many networks; got one of them twice")
     expected = _parts(models[0])

@@ -10,11 +10,9 @@ at once, and ``training.fit_many`` trains them as one. Optuna does the asking, a
 
 from dlbook.tuning.halving import successive_halving
 from dlbook.tuning.search import Search, Trial, bayesian, grid, random_search
-from dlbook.tuning.space import Choice, Range, choice, integers, log_uniform, uniform
+from dlbook.tuning.space import choice, integers, log_uniform, uniform
 
 __all__ = [
-    "Choice",
-    "Range",
     "Search",
     "Trial",
     "bayesian",

@@ -6,7 +6,7 @@ from typing import Any
 
 from dlbook._checks import check_range
 from dlbook._progress import progress_bar
-from dlbook.tuning.search import Asking, Params, Search, Trial, settled
+from dlbook.tuning.search import Asking, Params, Search, Trial, check_callable, settled
 
 
 def successive_halving(
@@ -55,6 +55,7 @@ def successive_halving(
     """
     from optuna.samplers import RandomSampler
 
+    check_callable("train", train)
     for name, value, low in (("trials", trials, 1), ("budget", budget, 1), ("reduction", reduction, 2)):
         check_range(name, value, low)
     asking = Asking(space, direction, RandomSampler(seed=settled(seed)))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 Params = dict[str, Any]
+DIRECTIONS = ("minimize", "maximize")
 Failures = type[Exception] | tuple[type[Exception], ...]
 
 
@@ -46,6 +47,9 @@ class Search:
     trials: tuple[Trial, ...]
     direction: str
     study: "Study"
+
+    def __post_init__(self) -> None:
+        check_option("direction", self.direction, DIRECTIONS)
 
     @property
     def params(self) -> list[Params]:
@@ -240,7 +244,7 @@ class Asking:
     def __init__(self, space: Mapping[str, Any], direction: str, sampler: "BaseSampler") -> None:
         import optuna
 
-        check_option("direction", direction, ("minimize", "maximize"))
+        check_option("direction", direction, DIRECTIONS)
         self.space: dict[str, Range | Choice] = read_space(space)
         self.distributions = {name: entry.distribution() for name, entry in self.space.items()}
         with quiet():
@@ -254,6 +258,7 @@ class Asking:
 
     def search(self, objective: Callable[..., Any], trials: int, batch: int | None, catch: Failures) -> Search:
         """So many trials, a batch at a time."""
+        check_callable("objective", objective)
         check_range("trials", trials, 1)
         check_range("batch", 1 if batch is None else batch, 1)
         one = batch is None
@@ -276,11 +281,9 @@ class Asking:
         params = [{name: self.space[name].value(trial.params[name]) for name in self.space} for trial in asked]
         try:
             # The objective may change what it is given; the record stays.
-            values = [float(value) for value in objective([dict(each) for each in params])]
+            values = _numbers(objective([dict(each) for each in params]), count)
         except catch:
             values = [math.nan] * count
-        if len(values) != count:
-            raise ValueError(f"objective: expected {count} values, one for each dict; got {len(values)}")
         with quiet():
             from optuna.trial import TrialState
 
@@ -293,6 +296,24 @@ class Asking:
     def found(self) -> Search:
         """What there is so far."""
         return Search(tuple(self.trials), self.direction, self.study)
+
+
+def check_callable(name: str, value: object) -> None:
+    """Raise ``TypeError`` unless ``value`` can be called."""
+    if not callable(value):
+        raise TypeError(f"{name}: expected a function; got {type(value).__name__}")
+
+
+def _numbers(values: Any, count: int) -> list[float]:
+    """As many plain numbers as there were sets of parameters."""
+    try:
+        numbers = [float(value) for value in values]
+    except TypeError as error:
+        what = type(values[0] if isinstance(values, list) else values).__name__
+        raise TypeError(f"objective: expected a number, or with batch a list of them; got {what}") from error
+    if len(numbers) != count:
+        raise ValueError(f"objective: expected {count} values, one for each dict; got {len(numbers)}")
+    return numbers
 
 
 def settled(seed: int | None) -> int:

@@ -1,6 +1,6 @@
 """What a search may try: for each hyperparameter a range of numbers, or a list of values of any kind."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -149,22 +149,22 @@ def integers(low: int, high: int, log: bool = False) -> Range:
     return Range(low, high, log, whole=True)
 
 
-def choice(values: Iterable[Any]) -> Choice:
+def choice(*values: Any) -> Choice:
     """One of several values of any kind; in a space, a list says the same.
 
     Args:
-        values: The values: numbers, names, functions, layers' widths.
+        *values: The values: numbers, names, functions, layers' widths.
 
     Raises:
         ValueError: If there are none.
 
     Example:
-        >>> choice(["relu", "tanh"])
+        >>> choice("relu", "tanh")
         Choice(values=('relu', 'tanh'))
 
     Source: Bergstra et al. (2011). Chapter: tuning.
     """
-    return Choice(tuple(values))
+    return Choice(values)
 
 
 def read_space(space: Mapping[str, Any]) -> dict[str, Range | Choice]:
@@ -172,8 +172,10 @@ def read_space(space: Mapping[str, Any]) -> dict[str, Range | Choice]:
 
     Raises:
         ValueError: If the space is empty.
-        TypeError: If an entry is nothing that can be searched.
+        TypeError: If it is no dict, or an entry is nothing that can be searched.
     """
+    if not isinstance(space, Mapping):
+        raise TypeError(f"space: expected a dict of what to try for each hyperparameter; got {type(space).__name__}")
     if not space:
         raise ValueError("space: expected one hyperparameter or more; got none")
     return {name: _read(name, entry) for name, entry in space.items()}
@@ -187,5 +189,5 @@ def _read(name: str, entry: Any) -> Range | Choice:
     if isinstance(entry, (Tensor, np.ndarray)):
         entry = entry.tolist()
     if isinstance(entry, (list, range)):
-        return choice(entry)
+        return choice(*entry)
     raise TypeError(f"{name}: expected a list of values, a pair (low, high), or what uniform makes; got {entry!r}")
