@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import lr_scheduler
 
-from dlbook import datasets, training
+from dlbook import datasets, schedules, training
 from dlbook._progress import progress_bar
 
 SCHEDULERS = {
@@ -404,8 +404,9 @@ def test_bad_arguments_are_named():
             training.fit(*arguments, validation=validation, **{name: 0})
     with pytest.raises(ValueError, match="patience: expected validation data"):
         training.fit(*arguments, patience=3)
-    with pytest.raises(TypeError, match="step ReduceLROnPlateau in after_epoch"):
-        training.fit(*arguments, scheduler=lr_scheduler.ReduceLROnPlateau(rule))
+    for plateau in (lr_scheduler.ReduceLROnPlateau, schedules.ReduceOnPlateau):
+        with pytest.raises(TypeError, match=f"got {plateau.__name__}: step it in after_epoch"):
+            training.fit(*arguments, scheduler=plateau(rule))
     with pytest.raises(ValueError, match=r"loss: expected one number.*got shape \(32,\)"):
         training.fit(net, train, nn.CrossEntropyLoss(reduction="none"), rule)
     for bad, message in [

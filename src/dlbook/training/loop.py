@@ -1,5 +1,6 @@
 """``fit`` and ``evaluate``: the loop over epochs and batches, and the measure of a model."""
 
+import inspect
 import math
 import os
 import time
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from dlbook._checks import check_range, check_tensor
 from dlbook._progress import progress_bar
@@ -131,8 +132,9 @@ def fit(
         check_data("validation", validation)
     elif patience is not None:
         raise ValueError("patience: expected validation data to watch; got validation=None")
-    if isinstance(scheduler, ReduceLROnPlateau):
-        raise TypeError("scheduler: expected one that is stepped each batch; step ReduceLROnPlateau in after_epoch")
+    if scheduler is not None and "metrics" in inspect.signature(scheduler.step).parameters:
+        kind = type(scheduler).__name__
+        raise TypeError(f"scheduler: expected one that is stepped each batch; got {kind}: step it in after_epoch")
 
     settings = {"examples": len(train[-1]), "batch_size": batch_size, "validation": validation is not None}
     run = Run(model, optimizer, scheduler, settings | {"early_stopping": patience is not None}, train[-1].device)
