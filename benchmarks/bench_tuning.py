@@ -42,7 +42,7 @@ def cases(device: torch.device) -> list[Case]:
     model = lambda: tuning.bayesian(worth, SPACE, trials=50, seed=0)  # noqa: E731
     random, bayes = plain(lambda: RandomSampler(seed=0), 100), plain(parzen, 50)
     return [
-        Case("random_search", "100 trials", draw, random, peer_name="optuna", limit=1.5),
-        Case("random_search", "100 trials in batches of 50", at_once, random, peer_name="optuna", limit=1.5),
-        Case("bayesian", "50 trials", model, bayes, peer_name="optuna", limit=1.5),
+        Case("random_search", "100 trials", draw, random, peer_name="optuna", limit=2.0),
+        Case("random_search", "100 trials in batches of 50", at_once, random, peer_name="optuna", limit=2.0),
+        Case("bayesian", "50 trials", model, bayes, peer_name="optuna", limit=2.0),
     ]

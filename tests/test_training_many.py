@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from dlbook import activations, convolution, losses, neurons, normalization, optimizers, recurrent, training
+from dlbook import activations, convolution, losses, neurons, normalization, optimizers, recurrent, schedules, training
 from dlbook import regularization as reg
 from dlbook.training import fit_many
 
@@ -341,6 +341,25 @@ def test_schedules_are_torchs_lambda(schedule, lr):
     compare(models, twins, history, apart)
 
 
+SCHEDULES = [
+    schedules.warmup(schedules.cosine(8), 3),
+    schedules.one_cycle(0.5, total_steps=8),
+    schedules.piecewise_constant([2, 5], [1.0, 0.5, 0.1]),
+]
+
+
+@pytest.mark.parametrize("schedule", [SCHEDULES, *SCHEDULES])
+def test_this_books_schedules_are_followed_as_fit_follows_them(schedule):
+    data, models = classes("cpu"), [perceptron() for _ in range(N)]
+    twins, lr = copy.deepcopy(models), [0.3, 0.1, 1.0]
+    history = fit_many(models, data, F.cross_entropy, seeds=SEEDS, epochs=2, batch_size=7, lr=lr, schedule=schedule)
+    apart = separately(
+        twins, lambda i: data, lambda i, model: F.cross_entropy, optimizers.SGD, {"lr": lr},
+        scheduler=lambda optimizer, i: schedules.as_scheduler(optimizer, pick(schedule, i)),
+    )  # fmt: skip
+    compare(models, twins, history, apart)
+
+
 @pytest.mark.parametrize("max_norm", [0.05, [0.05, 0.5, float("inf")]])
 def test_gradients_are_clipped_network_by_network(max_norm):
     data, models = classes("cpu"), [perceptron() for _ in range(N)]
@@ -556,7 +575,7 @@ def test_models_that_are_not_alike(message, models):
         (ValueError, "betas: expected 2 values, each a number or 3; got 0.9", {"optimizer": "adam", "betas": 0.9}),
         (ValueError, r"betas\[1\]: .*got shape \(2,\)", {"optimizer": "adam", "betas": (0.9, [0.1, 0.2])}),
         (ValueError, "seeds: expected one number, or 3, one for each network; got 2", {"seeds": [1, 2]}),
-        (ValueError, "seeds: expected a number in .*; got -1", {"seeds": [1, 2, -1]}),
+        (ValueError, "seeds: expected at least 0; got -1", {"seeds": [1, 2, -1]}),
         (ValueError, "schedule: expected one function, or 3, .*; got 1", {"schedule": [warm_up]}),
         (ValueError, "max_norm: .*got shape", {"max_norm": [1.0]}),
         (ValueError, "strength: .*got shape", {"strength": [1.0]}),

@@ -319,10 +319,10 @@ def test_a_search_trains_its_networks_as_one():
 @pytest.mark.parametrize(
     ("message", "call"),
     [
-        (r"trials: expected a number in \[1, inf\]; got 0", lambda: tuning.random_search(bowl, BOWL, trials=0)),
+        ("trials: expected at least 1; got 0", lambda: tuning.random_search(bowl, BOWL, trials=0)),
         ("trials: .*got 0", lambda: tuning.successive_halving(bowl, BOWL, trials=0)),
         ("budget: .*got 0", lambda: tuning.successive_halving(bowl, BOWL, budget=0)),
-        (r"reduction: expected a number in \[2, .*got 1", lambda: tuning.successive_halving(bowl, BOWL, reduction=1)),
+        ("reduction: expected at least 2; got 1", lambda: tuning.successive_halving(bowl, BOWL, reduction=1)),
         ("batch: .*got 0", lambda: tuning.bayesian(bowl, BOWL, batch=0)),
         ("startup: .*got 0", lambda: tuning.bayesian(bowl, BOWL, startup=0)),
         ("seed: .*got -1", lambda: tuning.random_search(bowl, BOWL, seed=-1)),

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from dlbook._checks import check_range
+from dlbook._checks import check_whole
 from dlbook._progress import progress_bar
 from dlbook.training.stack import Stack, Weights
 from dlbook.training.sweep import Batches, Learner, Numbers, Schedule, Tally
@@ -94,7 +94,7 @@ def fit_many(
     Source: torch.func's tutorial on model ensembling. Chapter: tuning.
     """
     for name, value in (("epochs", epochs), ("batch_size", batch_size)):
-        check_range(name, value, 1)
+        check_whole(name, value, 1)
     stack, count = Stack(models, loss, penalty), len(models)
     learner = Learner(stack, optimizer, hyper, schedule, max_norm, strength)
     extra = {name: stack.numbers(name, value) for name, value in (loss_hyper or {}).items()}

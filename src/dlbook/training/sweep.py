@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dlbook._checks import check_ndim, check_option, check_range
+from dlbook._checks import check_ndim, check_option, check_range, check_whole
 from dlbook.optimizers._grid import RULES, defaults, grid_optimizer
 from dlbook.training.loop import check_data
 from dlbook.training.stack import Stack, Weights, per_network
@@ -65,6 +65,7 @@ def _generators(seeds: int | Sequence[int] | None, count: int, device: torch.dev
         if not isinstance(seeds, int) and len(several) != count:
             raise ValueError(f"seeds: expected one number, or {count}, one for each network; got {len(several)}")
         for seed in several:
+            check_whole("seeds", seed)
             check_range("seeds", seed, 0, 2**32 - 1)
         starts = [torch.randint(2**31, (), generator=torch.Generator().manual_seed(int(seed))) for seed in several]
     return [torch.Generator(device).manual_seed(int(start)) for start in starts]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dlbook._checks import check_range
+from dlbook._checks import check_whole
 from dlbook._progress import progress_bar
 from dlbook.tuning.search import Asking, Params, Search, Trial, check_callable, settled
 
@@ -57,7 +57,7 @@ def successive_halving(
 
     check_callable("train", train)
     for name, value, low in (("trials", trials, 1), ("budget", budget, 1), ("reduction", reduction, 2)):
-        check_range(name, value, low)
+        check_whole(name, value, low)
     asking = Asking(space, direction, RandomSampler(seed=settled(seed)))
     counts = [trials]
     while counts[-1] > 1:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from dlbook._checks import check_option, check_range
+from dlbook._checks import check_option, check_range, check_whole
 from dlbook._progress import progress_bar
 from dlbook.tuning.space import Choice, Range, read_space
 
@@ -231,7 +231,7 @@ def bayesian(
     """
     from optuna.samplers import TPESampler
 
-    check_range("startup", startup, 1)
+    check_whole("startup", startup, 1)
     with quiet():
         # All parameters as one point, rather than each for itself.
         sampler = TPESampler(n_startup_trials=startup, multivariate=True, constant_liar=True, seed=settled(seed))
@@ -259,8 +259,8 @@ class Asking:
     def search(self, objective: Callable[..., Any], trials: int, batch: int | None, catch: Failures) -> Search:
         """So many trials, a batch at a time."""
         check_callable("objective", objective)
-        check_range("trials", trials, 1)
-        check_range("batch", 1 if batch is None else batch, 1)
+        check_whole("trials", trials, 1)
+        check_whole("batch", 1 if batch is None else batch, 1)
         one = batch is None
         bar = progress_bar(trials, "searching", unit="trial")
         try:
@@ -276,22 +276,21 @@ class Asking:
         self, objective: Callable[..., Any], count: int, catch: Failures, budget: float | None = None
     ) -> list[Params]:
         """So many trials at once; returns their points as Optuna writes them."""
-        with quiet():
-            asked = [self.study.ask(self.distributions) for _ in range(count)]
-        params = [{name: self.space[name].value(trial.params[name]) for name in self.space} for trial in asked]
+        from optuna.trial import TrialState
+
+        asked = [self.study.ask(self.distributions) for _ in range(count)]
+        points = [trial.params for trial in asked]
+        params = [{name: entry.value(point[name]) for name, entry in self.space.items()} for point in points]
         try:
             # The objective may change what it is given; the record stays.
             values = _numbers(objective([dict(each) for each in params]), count)
         except catch:
             values = [math.nan] * count
-        with quiet():
-            from optuna.trial import TrialState
-
-            for trial, value in zip(asked, values, strict=True):
-                failed = math.isnan(value)
-                self.study.tell(trial, None if failed else value, TrialState.FAIL if failed else None)
+        for trial, value in zip(asked, values, strict=True):
+            failed = math.isnan(value)
+            self.study.tell(trial, None if failed else value, TrialState.FAIL if failed else None)
         self.trials += [Trial(each, value, budget) for each, value in zip(params, values, strict=True)]
-        return [trial.params for trial in asked]
+        return points
 
     def found(self) -> Search:
         """What there is so far."""
@@ -319,6 +318,7 @@ def _numbers(values: Any, count: int) -> list[float]:
 def settled(seed: int | None) -> int:
     """The seed, or one that torch's global generator settles."""
     seed = int(torch.randint(2**31, ())) if seed is None else seed
+    check_whole("seed", seed)
     check_range("seed", seed, 0, 2**32 - 1)
     return seed
 
