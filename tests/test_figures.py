@@ -50,6 +50,15 @@ def test_the_svg_follows_the_theme_and_touches_nothing_else_on_the_page():
     assert "0.123456" not in svg
 
 
+def test_numbers_that_are_read_keep_their_digits():
+    fig, axes = figures.panels()
+    axes.set_title("0.600 of 1.2345")
+    axes.text(0.123456789, 0.5, "0.1000")
+    svg = figures.to_svg(fig, "a")
+    assert "0.600 of 1.2345" in svg
+    assert ">0.1000</text>" in svg
+
+
 def test_a_log_axis_reads_as_text():
     fig, axes = figures.panels()
     axes.plot([1, 2], [1e-3, 1e2])

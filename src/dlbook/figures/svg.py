@@ -105,4 +105,6 @@ def _round(line: str) -> str:
     digits = 5 if "matrix" in line or "scale" in line else 2
     if "base64" in line:
         return line
-    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.{digits}f}".rstrip("0").rstrip("."), line)
+    # What a reader sees stays as it was written: 0.600 is not 0.6.
+    tag, end, text = line.partition(">") if "</text>" in line or "</tspan>" in line else (line, "", "")
+    return _LONG_NUMBER.sub(lambda number: f"{float(number[0]):.{digits}f}".rstrip("0").rstrip("."), tag) + end + text
