@@ -48,7 +48,7 @@ def _training(name: str, kind: str, ours: nn.Module, source: torch.Tensor, targe
 
         return run
 
-    return Case(name, f"train, {kind}", loss(ours), loss(_on_torch(ours)), tuple(ours.parameters()), limit=2.0)
+    return Case(name, f"train, {kind}", loss(ours), loss(_on_torch(ours)), tuple(ours.parameters()))
 
 
 def _decoding(name: str, kind: str, ours: nn.Module, source: torch.Tensor) -> Case:
