@@ -118,7 +118,7 @@ def test_a_module_is_reachable_from_a_chapter(module):
     assert any(re.search(rf"\b{module}\b", page.read_text()) for page in pages), "no chapter leads there"
 
 
-@pytest.mark.parametrize("module", [name for name in KERNELS if name in MODULES and name != "training"])
+@pytest.mark.parametrize("module", [name for name in KERNELS if name in MODULES])
 def test_a_kernel_has_its_tests_and_its_benchmark(module):
     assert list((ROOT / "tests").glob(f"test_{module}*.py")), f"{module} has no test"
     assert (ROOT / "benchmarks" / f"bench_{module}.py").exists(), f"{module} has no benchmark"
