@@ -175,7 +175,7 @@ def test_transformers_finds_the_same(language_model, length_penalty, early_stopp
     assert torch.equal(ours.tokens.flatten(0, 1), theirs.sequences[:, 1:])
     # Theirs are added up in float32.
     torch.testing.assert_close(ours.scores.flatten().float(), theirs.sequences_scores, rtol=1e-5, atol=1e-5)
-    if n_best == 7:
+    if n_best == 7 and length_penalty < 2:
         assert len(set(ours.lengths.flatten().tolist())) > 2
 
 
