@@ -108,10 +108,11 @@ def test_one_word_only():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
-def test_equals_are_taken_in_order(device, dtype):
+@pytest.mark.parametrize("vocabulary", [13, 1307])
+def test_equals_are_taken_in_order(device, dtype, vocabulary):
     """With every token equally likely the lowest come first, whatever ``topk`` would take."""
     start = torch.zeros(2, dtype=torch.long, device=device)
-    step = uniform(1013, dtype, device)
+    step = uniform(vocabulary, dtype, device)
     found = beam_search(step, start, width=3, n_best=3, max_length=3)
     assert found.tokens.tolist() == [[[0, 0, 0], [0, 0, 1], [0, 0, 2]]] * 2
     assert greedy_search(step, start, max_length=3).tokens.tolist() == [[[0, 0, 0]]] * 2
@@ -129,6 +130,17 @@ def test_half_precision_adds_up_in_full(device, dtype):
         torch.testing.assert_close(found.log_probs[0, 0], 501 * log_probs.max().float())
     assert sample(fixed(log_probs), start, max_length=3).log_probs.dtype == torch.float32
     assert sampling_distribution(log_probs).dtype == torch.float32
+
+
+@pytest.mark.parametrize("vocabulary", [255, 1023, 1024, 1025, 2003])
+def test_a_large_vocabulary_is_looked_through_whole(device, vocabulary):
+    """All places of the best, in the last words too, which fill no block."""
+    log_probs = torch.randn(vocabulary, device=device)
+    for _ in range(7):
+        log_probs = log_probs.roll(vocabulary // 7)
+        log_probs[-1] += 1.0
+        found = beam_search(fixed(log_probs), ZERO.to(device), width=3, n_best=3, max_length=1)
+        assert torch.equal(found.tokens[0, :, 0], log_probs.sort(descending=True).indices[:3])
 
 
 def test_unlikely_is_not_impossible():
