@@ -5,6 +5,7 @@ import os
 import threading
 import zipfile
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,11 +16,14 @@ import torch
 from dlbook import datasets
 from dlbook.datasets import files, images
 
+# Without a time of its own, so that a test has the same name on every worker.
+packed = partial(gzip.compress, mtime=0)
+
 
 def idx(values: np.ndarray) -> bytes:
     """Gzipped IDX bytes of an array, written independently of the reader under test."""
     header = b"\x00\x00\x08" + bytes([values.ndim]) + b"".join(size.to_bytes(4, "big") for size in values.shape)
-    return gzip.compress(header + values.astype(np.uint8).tobytes())
+    return packed(header + values.astype(np.uint8).tobytes())
 
 
 TINY = {
@@ -278,7 +282,7 @@ def read() -> bytes:
     return files.read_file(files.SOURCES["tatoeba"], "fra.txt")
 
 
-@pytest.mark.parametrize(("name", "content"), [("fra.txt", SENTENCES), ("fra.txt.gz", gzip.compress(SENTENCES))])
+@pytest.mark.parametrize(("name", "content"), [("fra.txt", SENTENCES), ("fra.txt.gz", packed(SENTENCES))])
 def test_a_file_may_lie_there_packed(monkeypatch, cache, tmp_path, name, content):
     announce(monkeypatch, b"")
     for root in ("own", "cache"):
@@ -292,7 +296,7 @@ def test_a_file_may_lie_there_packed(monkeypatch, cache, tmp_path, name, content
         assert not datasets.available("tatoeba")
 
 
-@pytest.mark.parametrize("content", [gzip.compress(SENTENCES[1:]), gzip.compress(SENTENCES)[:-9], b"no gzip file", b""])
+@pytest.mark.parametrize("content", [packed(SENTENCES[1:]), packed(SENTENCES)[:-9], b"no gzip file", b""])
 def test_a_damaged_packed_file_is_reported(monkeypatch, cache, tmp_path, content):
     announce(monkeypatch, b"")
     path = tmp_path / "own" / "tatoeba" / "fra.txt.gz"
@@ -353,9 +357,9 @@ def test_idx_gives_back_what_was_written():
     (TINY["train-images-idx3-ubyte.gz"][:-20], "file.gz: not a whole gzip file"),
     (b"PK\x03\x04", "file.gz: not a whole gzip file"),
     (TINY["train-labels-idx1-ubyte.gz"], r"with 3 axes; it starts 00 00 08 01"),
-    (gzip.compress(b"\x00\x00\x08\x03\x00"), "with 3 axes"),
-    (gzip.compress(gzip.decompress(TINY["t10k-images-idx3-ubyte.gz"])[:-1]), r"expected 1568 values .*got 1567"),
-    (gzip.compress(gzip.decompress(TINY["t10k-images-idx3-ubyte.gz"]) + b"!"), r"expected 1568 values .*got 1569"),
+    (packed(b"\x00\x00\x08\x03\x00"), "with 3 axes"),
+    (packed(gzip.decompress(TINY["t10k-images-idx3-ubyte.gz"])[:-1]), r"expected 1568 values .*got 1567"),
+    (packed(gzip.decompress(TINY["t10k-images-idx3-ubyte.gz"]) + b"!"), r"expected 1568 values .*got 1569"),
 ])  # fmt: skip
 def test_broken_idx_is_an_error(content, message):
     with pytest.raises(datasets.DataUnavailable, match=message):
