@@ -257,6 +257,18 @@ def test_a_tree_tells_what_was_kept_pruned_and_finished():
     assert tree.find(tree.path(5)) == 5
 
 
+def test_an_end_outside_the_beam_is_pruned():
+    log_probs = torch.tensor([0.6, 0.1, 0.3]).log()
+    (tree,) = beam_search(fixed(log_probs), ZERO, width=1, max_length=2, end=2, record=3).trees
+    first = {node.token: node.status for node in tree.nodes if node.step == 1}
+    assert first == {0: "kept", 1: "pruned", 2: "pruned"}
+    narrow = torch.tensor([0.6, 0.4]).log()
+    (tree,) = beam_search(fixed(narrow), ZERO, width=2, max_length=3, end=1, record=1).trees
+    second = {tuple(tree.path(i)): node.status for i, node in enumerate(tree.nodes)}
+    # .6 × .6 is less than .4: the search ends.
+    assert second == {(): "start", (0,): "kept", (1,): "finished", (0, 0): "kept", (0, 1): "finished"}
+
+
 def test_a_tree_is_laid_out_without_crossings():
     step = uniform(3)
     (tree,) = beam_search(step, ZERO, width=4, max_length=4, end=2, record=12).trees

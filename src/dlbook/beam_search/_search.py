@@ -3,7 +3,7 @@
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -16,8 +16,7 @@ Step = Callable[[Tensor, Any], tuple[Tensor, Any]]
 Tokens = int | Sequence[int] | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Hypotheses:
+class Hypotheses(NamedTuple):
     """What a search found for each sentence, the best hypothesis first.
 
     Where there are fewer hypotheses than were asked for, the places left over have score ``-inf`` and length 0.

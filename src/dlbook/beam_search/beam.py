@@ -190,7 +190,7 @@ class _Search:
         else:
             scores = found.totals
         if self.record:
-            self.steps.append(self._note(found, scores, finishing, kept))
+            self.steps.append(self._note(found, scores, finishing, kept.masked_fill(ends.gather(1, kept), -1)))
         self.beams = found.keep(kept)
         self.beams.totals = self.beams.totals.masked_fill(ends.gather(1, kept), -torch.inf)
         self.finished = self.finished + finishing.sum(1)

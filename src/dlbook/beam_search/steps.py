@@ -29,7 +29,7 @@ def table_step(chances: Float[Tensor, "vocabulary vocabulary"]) -> Callable[[Ten
         (tensor([[-0.6931, -0.6931],
                 [ 0.0000,    -inf]]), None)
 
-    Source: Shannon (1948), "A mathematical theory of communication", section 2. Chapter: beam_search.
+    Source: Shannon (1948), "A mathematical theory of communication", sections 2 and 3. Chapter: beam_search.
     """
     check_floating("chances", chances)
     if chances.ndim != 2 or chances.shape[0] != chances.shape[1]:
@@ -71,7 +71,7 @@ class Ancestry:
         >>> beam_search(step, torch.zeros(3, dtype=torch.long), Ancestry(3), width=4, max_length=7).tokens.shape
         torch.Size([3, 1, 7])
 
-    Source: Miao et al. (2024), "SpecInfer", section 4 (tree attention). Chapter: beam_search.
+    Source: Miao et al. (2024), "SpecInfer" (attention over a tree). Chapter: beam_search.
     """
 
     def __init__(self, batch: int, device: torch.device | str | int | None = None) -> None:

@@ -1,12 +1,10 @@
 """The tree that a search walks through, as plain data for a drawing."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class SearchNode:
+class SearchNode(NamedTuple):
     """One token of a search tree.
 
     Attributes:
@@ -20,7 +18,7 @@ class SearchNode:
             ``"finished"``.
         best: Whether the node lies on the best hypothesis's path.
 
-    Source: Goodfellow et al. (2016), section 10.4. Chapter: beam_search.
+    Source: Graves (2012), "Sequence transduction with recurrent neural networks". Chapter: beam_search.
     """
 
     token: int
@@ -33,17 +31,16 @@ class SearchNode:
     best: bool = False
 
 
-class SearchTree:
+class SearchTree(NamedTuple):
     """What a search looked at for one sentence; made by ``beam_search(..., record=n)``.
 
     Attributes:
         nodes: All nodes, parents before children, the better of two siblings first; the root is number 0.
 
-    Source: Goodfellow et al. (2016), section 10.4. Chapter: beam_search.
+    Source: Graves (2012), "Sequence transduction with recurrent neural networks". Chapter: beam_search.
     """
 
-    def __init__(self, nodes: list[SearchNode]) -> None:
-        self.nodes = nodes
+    nodes: list[SearchNode]
 
     @classmethod
     def of(cls, start: int, steps: list[dict[str, list]], best: list[int]) -> "SearchTree":
@@ -124,5 +121,5 @@ class SearchTree:
     def _mark(self, best: list[int]) -> None:
         node: Any = self.find(best) if best else None
         while node is not None and node >= 0:
-            self.nodes[node] = replace(self.nodes[node], best=True)
+            self.nodes[node] = self.nodes[node]._replace(best=True)
             node = self.nodes[node].parent
