@@ -16,6 +16,7 @@ from dlbook.beam_search import Ancestry, beam_search
 from dlbook.transformer import KeyValueCache, TransformerDecoder, TransformerDecoderLayer
 
 BATCH, WIDTH, LENGTH, SOURCE, WORDS, MODEL, HEADS, HIDDEN, LAYERS = 8, 5, 40, 40, 8000, 256, 8, 1024, 4
+SCALE = (MODEL / HEADS) ** -0.5
 
 
 def cases(device: torch.device) -> list[Case]:
@@ -97,10 +98,13 @@ class Net:
         return torch.log_softmax(torch.addmm(self.bias[0], x, self.output), -1)
 
 
-def affine(*layers: nn.Linear) -> tuple[Tensor, Tensor]:
-    """Several layers on the same input as one product: bias and matrix, for ``addmm``."""
-    weight = torch.cat([layer.weight.detach() for layer in layers])
-    return torch.cat([layer.bias.detach() for layer in layers]), weight.t().contiguous()
+def affine(*layers: nn.Linear, scale: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Several layers on the same input as one product: bias and matrix, for ``addmm``; the first of them scaled."""
+    scales = [scale] + [1.0] * (len(layers) - 1)
+    weight = torch.cat([layer.weight.detach() * by for layer, by in zip(layers, scales, strict=True)])
+    return torch.cat(
+        [layer.bias.detach() * by for layer, by in zip(layers, scales, strict=True)]
+    ), weight.t().contiguous()
 
 
 class Plain(Net):
@@ -108,9 +112,11 @@ class Plain(Net):
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model)
-        self.own = [affine(x.self_attn.q_proj, x.self_attn.k_proj, x.self_attn.v_proj) for x in self.layers]
+        self.own = [
+            affine(x.self_attn.q_proj, x.self_attn.k_proj, x.self_attn.v_proj, scale=SCALE) for x in self.layers
+        ]
         self.own_out = [affine(x.self_attn.out_proj) for x in self.layers]
-        self.other = [affine(x.encoder_attn.q_proj) for x in self.layers]
+        self.other = [affine(x.encoder_attn.q_proj, scale=SCALE) for x in self.layers]
         self.other_keys = [affine(x.encoder_attn.k_proj, x.encoder_attn.v_proj) for x in self.layers]
         self.other_out = [affine(x.encoder_attn.out_proj) for x in self.layers]
         self.wide, self.narrow = ([affine(getattr(x, name)) for x in self.layers] for name in ("fc1", "fc2"))
@@ -123,7 +129,8 @@ class Plain(Net):
         def step(tokens: Tensor, state: Ancestry) -> tuple[Tensor, Ancestry]:
             x, before = self.embed(tokens, state.places.shape[1]), state.size
             state, visible = state.extend()
-            mask = torch.zeros_like(visible, dtype=x.dtype).masked_fill_(~visible, -torch.inf)[:, None]
+            mask = torch.zeros_like(visible, dtype=x.dtype).masked_fill_(~visible, -torch.inf)
+            mask = mask.repeat_interleave(HEADS, 0)
             for i, layer in enumerate(self.layers):
                 query, *new = heads(torch.addmm(self.own[i][0], x, self.own[i][1]), 3)
                 for kept, more in zip(pool[i], new, strict=True):
@@ -147,9 +154,10 @@ def heads(x: Tensor, parts: int):
 
 def merge(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Attention of all heads, as (batch × time, features); for five queries quicker than the fused one."""
-    scores = (query * query.shape[-1] ** -0.5) @ key.mT
-    weights = torch.softmax(scores if mask is None else scores.add_(mask), -1)
-    return (weights @ value).transpose(1, 2).reshape(-1, MODEL)
+    query, key, value = (x.flatten(0, 1) for x in (query, key, value))
+    scores = query @ key.mT if mask is None else torch.baddbmm(mask, query, key.mT)
+    mean = torch.softmax(scores, -1) @ value
+    return mean.unflatten(0, (BATCH, HEADS)).transpose(1, 2).reshape(-1, MODEL)
 
 
 def shortcut(x: Tensor, part: Tensor, projection: tuple[Tensor, Tensor], norm: nn.LayerNorm) -> Tensor:
