@@ -53,6 +53,7 @@ def beam_search(
     their log-probabilities. Among the ``width`` best, those that end are set aside with their score; the ``width`` best
     that do not end go on. Among equals the hypothesis that was ahead goes first, then the lower token. No sentence
     depends on the others of its batch. It is not certain that the best sequence is found, unless the width holds all.
+    The sums have their gradients; search under ``torch.no_grad()`` where none is wanted.
 
     Args:
         step: ``step(tokens, state) -> (log_probs, state)``: from the last token of each hypothesis, shape (rows,), and
