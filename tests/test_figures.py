@@ -1,3 +1,5 @@
+import re
+
 import matplotlib
 import numpy as np
 import pytest
@@ -155,3 +157,11 @@ def test_decades_label_exponents():
     figures.decades(axes, -2, 1, every=1)
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["10⁻²", "10⁻¹", "1", "10"]
     assert axes.get_ylim() == (-2, 1)
+
+
+def test_one_picture_twice_in_a_figure_leaves_no_id_twice():
+    fig, pair = figures.panels(2)
+    for axes in pair:
+        figures.heatmap(axes, [[0.0, 1.0]], limits=(0, 1))
+    ids = re.findall(r' id="([^"]*)"', figures.to_svg(fig, "twice"))
+    assert len(ids) == len(set(ids))

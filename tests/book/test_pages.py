@@ -53,7 +53,9 @@ def test_a_telephone_need_not_scroll_sideways(visit, page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(visit, page, scheme):
     opened = visit(page, offline=True, color_scheme=scheme)
-    results = Axe().run(opened.page)
+    # In the dark the page is the same but for its colours.
+    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else {}
+    results = Axe().run(opened.page, options=rules)
     grave = [
         {
             "rule": found["id"],

@@ -45,7 +45,7 @@ def show(figure: Figure, caption: str, alt: str) -> None:
 _FONT = re.compile(r"'DejaVu Sans'[^;\"]*")
 _NO_TURN = re.compile(r' transform="rotate\(-?0 [^"]*"')
 _LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-_GROUP_ID = re.compile(r'<g id="[^"]*"')
+_UNUSED_ID = re.compile(r'(<g) id="[^"]*"| id="image[0-9a-f]+"')
 
 
 def to_svg(figure: Figure, salt: str) -> str:
@@ -79,7 +79,7 @@ def to_svg(figure: Figure, salt: str) -> str:
     text = text.replace("<svg ", '<svg style="stroke-linejoin: round; stroke-linecap: butt" ', 1)
     text = re.sub(r' (?:width|height)="[\d.]+pt"| version="1.1"| xmlns(?::xlink)?="[^"]*"', "", text, count=5)
     text = text.replace("xlink:href", "href").replace(INK, "currentColor")
-    text = _GROUP_ID.sub("<g", text)
+    text = _UNUSED_ID.sub(r"\1", text)
     text = _FONT.sub("var(--dl-sans, sans-serif)", _NO_TURN.sub("", text))
     return "\n".join(_round(line) for line in text.strip().split("\n"))
 
