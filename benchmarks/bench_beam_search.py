@@ -10,7 +10,6 @@ There is no end token, so that both say 40 tokens. That they say the same, with 
 import torch
 from timing import Case
 from torch import Tensor, nn
-from torch.nn.functional import layer_norm
 
 from dlbook.beam_search import Ancestry, beam_search
 from dlbook.transformer import KeyValueCache, TransformerDecoder, TransformerDecoderLayer
@@ -108,60 +107,66 @@ def affine(*layers: nn.Linear, scale: float = 1.0) -> tuple[Tensor, Tensor]:
 
 
 class Plain(Net):
-    """The decoder in torch's own operations."""
+    """The decoder in torch's own operations, and few of them: at this size each costs as much to call as to do."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model)
-        self.own = [
-            affine(x.self_attn.q_proj, x.self_attn.k_proj, x.self_attn.v_proj, scale=SCALE) for x in self.layers
+        self.parts = [
+            (
+                affine(x.self_attn.q_proj, x.self_attn.k_proj, x.self_attn.v_proj, scale=SCALE),
+                (affine(x.self_attn.out_proj), x.self_attn_layer_norm),
+                affine(x.encoder_attn.q_proj, scale=SCALE),
+                (affine(x.encoder_attn.out_proj), x.encoder_attn_layer_norm),
+                affine(x.fc1),
+                (affine(x.fc2), x.final_layer_norm),
+            )
+            for x in self.layers
         ]
-        self.own_out = [affine(x.self_attn.out_proj) for x in self.layers]
-        self.other = [affine(x.encoder_attn.q_proj, scale=SCALE) for x in self.layers]
-        self.other_keys = [affine(x.encoder_attn.k_proj, x.encoder_attn.v_proj) for x in self.layers]
-        self.other_out = [affine(x.encoder_attn.out_proj) for x in self.layers]
-        self.wide, self.narrow = ([affine(getattr(x, name)) for x in self.layers] for name in ("fc1", "fc2"))
+        self.memory_keys = [affine(x.encoder_attn.k_proj, x.encoder_attn.v_proj) for x in self.layers]
 
     def step(self, memory: Tensor):
         """A fresh step for one search; the keys and values live in it."""
-        pool = memory.new_empty(LAYERS, 2, BATCH, HEADS, WIDTH * LENGTH, MODEL // HEADS)
-        source = [heads(torch.addmm(b, memory.flatten(0, 1), w), 2).contiguous() for b, w in self.other_keys]
+        places = WIDTH * LENGTH
+        pools = memory.new_empty(LAYERS, 2, BATCH * HEADS, places, MODEL // HEADS)
+        sources = [heads(torch.addmm(bias, memory.flatten(0, 1), weight), 2) for bias, weight in self.memory_keys]
+        sources = [source.flatten(1, 2).unbind() for source in sources]
 
         def step(tokens: Tensor, state: Ancestry) -> tuple[Tensor, Ancestry]:
             x, before = self.embed(tokens, state.places.shape[1]), state.size
             state, visible = state.extend()
             mask = torch.zeros_like(visible, dtype=x.dtype).masked_fill_(~visible, -torch.inf)
             mask = mask.repeat_interleave(HEADS, 0)
-            for i, layer in enumerate(self.layers):
-                query, *new = heads(torch.addmm(self.own[i][0], x, self.own[i][1]), 3)
-                for kept, more in zip(pool[i], new, strict=True):
-                    kept[:, :, before : state.size] = more
-                key, value = pool[i, :, :, :, : state.size]
-                x = shortcut(x, merge(query, key, value, mask), self.own_out[i], layer.self_attn_layer_norm)
-                (query,) = heads(torch.addmm(self.other[i][0], x, self.other[i][1]), 1)
-                seen = merge(query, *source[i])
-                x = shortcut(x, seen, self.other_out[i], layer.encoder_attn_layer_norm)
-                hidden = torch.addmm(self.wide[i][0], x, self.wide[i][1]).relu_()
-                x = shortcut(x, hidden, self.narrow[i], layer.final_layer_norm)
+            for pool, source, (own, own_out, other, other_out, wide, narrow) in zip(
+                pools, sources, self.parts, strict=True
+            ):
+                new = heads(torch.addmm(own[0], x, own[1]), 3).flatten(1, 2)
+                pool[:, :, before : state.size] = new[1:]
+                key, value = pool[:, :, : state.size].unbind()
+                scores = torch.baddbmm(mask, new[0], key.transpose(1, 2))
+                x = shortcut(x, merge(scores, value), *own_out)
+                query = heads(torch.addmm(other[0], x, other[1]), 1).view(BATCH * HEADS, -1, MODEL // HEADS)
+                scores = torch.bmm(query, source[0].transpose(1, 2))
+                x = shortcut(x, merge(scores, source[1]), *other_out)
+                x = shortcut(x, torch.addmm(wide[0], x, wide[1]).relu_(), *narrow)
             return self.log_probs(x), state
 
         return step
 
 
-def heads(x: Tensor, parts: int):
-    """(batch × time, parts × features) as so many tensors (batch, heads, time, head_dim)."""
-    return x.view(BATCH, -1, parts, HEADS, MODEL // HEADS).permute(2, 0, 3, 1, 4)
+def heads(x: Tensor, parts: int) -> Tensor:
+    """(batch × time, parts × features) as (parts, batch, heads, time, head_dim)."""
+    return x.view(BATCH, -1, parts, HEADS, MODEL // HEADS).permute(2, 0, 3, 1, 4).contiguous()
 
 
-def merge(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Attention of all heads, as (batch × time, features); for five queries quicker than the fused one."""
-    query, key, value = (x.flatten(0, 1) for x in (query, key, value))
-    scores = query @ key.mT if mask is None else torch.baddbmm(mask, query, key.mT)
-    mean = torch.softmax(scores, -1) @ value
-    return mean.unflatten(0, (BATCH, HEADS)).transpose(1, 2).reshape(-1, MODEL)
+def merge(scores: Tensor, value: Tensor) -> Tensor:
+    """The heads' means of values, side by side as (batch × time, features)."""
+    mean = torch.bmm(torch.softmax(scores, -1), value).view(BATCH, HEADS, -1, MODEL // HEADS)
+    return mean.transpose(1, 2).reshape(-1, MODEL)
 
 
 def shortcut(x: Tensor, part: Tensor, projection: tuple[Tensor, Tensor], norm: nn.LayerNorm) -> Tensor:
-    return layer_norm(torch.addmm(projection[0], part, projection[1]).add_(x), (MODEL,), norm.weight, norm.bias)
+    """The norm of the sum."""
+    return torch.layer_norm(torch.addmm(projection[0], part, projection[1]).add_(x), (MODEL,), norm.weight, norm.bias)
 
 
 class Own(Net):
