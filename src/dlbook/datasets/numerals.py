@@ -5,6 +5,7 @@ and eleven; 97 is *quatre-vingt-dix-sept*, four twenties ten seven. So *seven* b
 becomes *un*, *et un* or *onze*, as the neighbours require.
 """
 
+from collections import Counter
 from functools import cache
 
 import torch
@@ -27,7 +28,13 @@ _FRENCH_TENS = "vingt trente quarante cinquante soixante soixante quatre-vingt q
 
 
 def number_words(
-    split: str = "train", *, pairs: int | None = None, low: int = 0, high: int = 9_999, seed: int = 0
+    split: str = "train",
+    *,
+    pairs: int | None = None,
+    low: int = 0,
+    high: int = 9_999,
+    seed: int = 0,
+    even_lengths: bool = False,
 ) -> list[Pair]:
     """Numbers in English and in French words, as tokens: cut at spaces and hyphens, the hyphens left out.
 
@@ -41,6 +48,8 @@ def number_words(
         low: Smallest number.
         high: Largest number; below a million.
         seed: Another seed, another split and another order.
+        even_lengths: Whether numbers of one digit, two digits, three ... take turns, as long as there are any. Drawn
+            evenly from a large range, nearly all numbers would be long.
 
     Returns:
         Pairs ``(English tokens, French tokens)``, shuffled, each number at most once. Below a million there are 31
@@ -65,6 +74,8 @@ def number_words(
     start, stop = (round(share * LIMIT) for share in SPLITS[split])
     part = order[start:stop]
     numbers = part[(part >= low) & (part <= high)].tolist()
+    if even_lengths:
+        numbers = _in_turns(numbers)
     return [(_tokens(number, "english"), _tokens(number, "french")) for number in first(numbers, pairs)]
 
 
@@ -109,6 +120,17 @@ def spell_number(number: int, language: str = "english") -> str:
 def _check(name: str, value: int, low: int, high: int) -> None:
     check_whole(name, value)
     check_range(name, value, low, high)
+
+
+def _in_turns(numbers: list[int]) -> list[int]:
+    """The numbers in an order in which those of one digit, two digits, ... take turns."""
+    seen = Counter[int]()
+    turns = []
+    for number in numbers:
+        digits = len(str(number))
+        turns.append((seen[digits], digits, number))
+        seen[digits] += 1
+    return [number for _, _, number in sorted(turns)]
 
 
 def _tokens(number: int, language: str) -> list[str]:

@@ -6,13 +6,14 @@ place of the recurrence too. All three are called with ``(source, target_in)``, 
 ``encode(source)`` and ``step(tokens, state)``, which is what every search over words needs.
 
 ``vocabulary`` numbers the words, ``data`` makes batches of sentence pairs, ``recurrent`` and ``transformer`` have the
-models, and ``decoding`` what works on any of them. ``PAD``, ``UNK``, ``BOS`` and ``EOS`` are the numbers of the
-special tokens in every vocabulary.
+models, ``decoding`` what works on any of them, and ``task`` their training and their marks. ``PAD``, ``UNK``, ``BOS``
+and ``EOS`` are the numbers of the special tokens in every vocabulary.
 """
 
 from dlbook.seq2seq.data import Batch, batches, encode_pairs
 from dlbook.seq2seq.decoding import scheduled_sampling, translate
 from dlbook.seq2seq.recurrent import Decoder, Encoder, Seq2Seq
+from dlbook.seq2seq.task import Marks, TranslationTask, fit_translator, mark_translator, translation_task
 from dlbook.seq2seq.transformer import TransformerTranslator
 from dlbook.seq2seq.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
 
@@ -24,11 +25,16 @@ __all__ = [
     "Batch",
     "Decoder",
     "Encoder",
+    "Marks",
     "Seq2Seq",
     "TransformerTranslator",
+    "TranslationTask",
     "Vocabulary",
     "batches",
     "encode_pairs",
+    "fit_translator",
+    "mark_translator",
     "scheduled_sampling",
     "translate",
+    "translation_task",
 ]
