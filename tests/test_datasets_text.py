@@ -146,6 +146,19 @@ def test_number_words_name_a_bad_argument():
         datasets.spell_number(1, "latin")
 
 
+def test_numbers_of_all_lengths_take_turns():
+    whole = {split: datasets.number_words(split, high=999, even_lengths=True) for split in PARTS}
+    for split, pairs in whole.items():
+        assert sorted(pairs) == sorted(datasets.number_words(split, high=999))
+    spelled = {" ".join(datasets.spell_number(n).replace("-", " ").split()): len(str(n)) for n in range(1_000)}
+    turns = [spelled[" ".join(english)] for english, _ in whole["train"]]
+    ones, twos = turns.count(1), turns.count(2)
+    assert turns[: 3 * ones] == [1, 2, 3] * ones
+    assert turns[3 * ones : 3 * ones + 2 * (twos - ones)] == [2, 3] * (twos - ones)
+    assert set(turns[3 * ones + 2 * (twos - ones) :]) == {3}
+    assert datasets.number_words("train", pairs=7, high=999, even_lengths=True) == whole["train"][:7]
+
+
 # ----------------------------------------------------------------------------------------------------------- Tatoeba
 
 ROWS = [

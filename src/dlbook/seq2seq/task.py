@@ -95,6 +95,7 @@ def fit_translator(
         The history of ``training.fit``; losses are a word, in nats.
 
     Raises:
+        TypeError: If ``task`` is no task.
         ValueError: If a number is out of range.
 
     Example:
@@ -106,6 +107,7 @@ def fit_translator(
 
     Source: Vaswani et al. (2017), section 5; one cycle: Smith and Topin (2018). Chapter: seq2seq.
     """
+    _check_task(task, part="train")
     check_range("lr", lr, 0)
     check_whole("epochs", epochs, 1)
     check_whole("batch_size", batch_size, 1)
@@ -138,6 +140,7 @@ def mark_translator(
         each different source sentence once. ``right`` and ``translations`` have an entry for each pair of ``test``.
 
     Raises:
+        TypeError: If ``task`` is no task.
         ValueError: If the task has no test pairs.
 
     Example:
@@ -149,8 +152,7 @@ def mark_translator(
 
     Source: Papineni et al. (2002). Chapter: seq2seq.
     """
-    if not task.test:
-        raise ValueError("task: expected pairs of sentences in its test part; got none")
+    _check_task(task, part="test")
     references: dict[tuple[str, ...], list[list[str]]] = {}
     for source, target in task.test:
         references.setdefault(tuple(source), []).append(list(target))
@@ -164,3 +166,10 @@ def mark_translator(
         [exact[source] for source in sources],
         [by_source[source] for source in sources],
     )
+
+
+def _check_task(task: TranslationTask, part: str) -> None:
+    if not isinstance(task, TranslationTask):
+        raise TypeError(f"task: expected a TranslationTask; got {type(task).__name__}")
+    if not getattr(task, part):
+        raise ValueError(f"task: expected pairs of sentences in its {part} part; got none")
