@@ -29,8 +29,10 @@ def browser():
 class Visit:
     """One page, opened as a reader would, with all that went wrong written down."""
 
-    def __init__(self, browser: Browser, base: str, **context: object):
+    def __init__(self, browser: Browser, base: str, without: str | None = None, **context: object):
         self.context = browser.new_context(**context)
+        if without is not None:
+            self.context.route(without, lambda route: route.abort())
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
         self.requests: list[str] = []
@@ -58,7 +60,7 @@ DESKTOP = {"viewport": {"width": 1280, "height": 900}}
 
 @pytest.fixture
 def visit(browser):
-    """Opens a page anew over file://; ``visit(path, viewport=..., color_scheme=...)``."""
+    """Opens a page anew over file://; ``visit(path, color_scheme=...)``, or ``without`` files of a pattern."""
     with contextlib.ExitStack() as stack:
 
         def opened(path: str, base: str = HTML.as_uri(), **context: object) -> Visit:
