@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dlbook.beam_search import (
     beam_search,
     coverage_penalty,
+    exact_search,
     exhaustive_search,
     greedy_search,
     length_divisor,
@@ -175,6 +176,39 @@ def test_a_beam_of_one_is_greedy_search(seed, vocabulary, alpha, data):
     assert torch.equal(beam.tokens, greedy.tokens)
     torch.testing.assert_close(beam.log_probs, greedy.log_probs)
     torch.testing.assert_close(beam.lengths, greedy.lengths)
+
+
+@pytest.mark.parametrize("seed", range(7))
+def test_exact_search_finds_what_exhaustive_search_finds(seed, device):
+    step, (start, state) = model(5, seed, device, spread=0.7), begin(11, device)
+    options = {"max_length": 6, "end": 3, "forbidden": 1, "pad": 4}
+    same(exact_search(step, start, state, width=1, **options), exhaustive_search(step, start, state, **options))
+
+
+def test_exact_search_finds_what_a_narrow_beam_loses():
+    step, (start, state) = model(5, spread=0.7), begin(53)
+    narrow = beam_search(step, start, state, width=2, max_length=6, end=3)
+    exact = exact_search(step, start, state, max_length=6, end=3)
+    assert bool((exact.log_probs >= narrow.log_probs - 1e-12).all())
+    assert int((exact.log_probs > narrow.log_probs + 1e-12).sum()) > 5
+
+
+def test_a_beam_as_wide_as_the_best_is_improbable_has_not_lost_it():
+    step, (start, state) = model(5, 3, spread=0.7), begin(53)
+    best = exhaustive_search(step, start, state, max_length=5, end=3)
+    for width in (2, 7, 13, 29):
+        found = beam_search(step, start, state, width=width, max_length=5, end=3)
+        sure = best.log_probs.exp() >= 1 / width
+        assert torch.equal(found.log_probs[sure], best.log_probs[sure])
+    assert bool(sure.any())
+
+
+def test_exact_search_says_when_it_would_need_more():
+    step, (start, state) = model(5, spread=0.1), begin(3)
+    with pytest.raises(ValueError, match="max_width: expected enough to be certain; 3 sentences are not with 4"):
+        exact_search(step, start, state, max_length=7, width=2, max_width=7)
+    with pytest.raises(ValueError, match="max_width"):
+        exact_search(step, start, state, max_length=7, width=8, max_width=7)
 
 
 def test_exhaustive_search_scores_each_sequence_once():

@@ -3,12 +3,14 @@
 All searches talk to the model through one function, ``step(tokens, state) -> (log_probs, state)``: the last token of
 every row goes in, the log-probabilities of the next one come out, and ``state`` carries whatever the model remembers.
 ``walks`` follows one hypothesis at a time, the best or a random one; ``beam`` keeps the few best; ``exhaustive`` tries
-them all; ``scoring`` says what a finished one is worth; ``tree`` keeps what a search looked at, for drawing; ``steps``
-has a model made of a table, and what a decoder needs so that its cache need not follow the hypotheses around.
+them all, ``exact`` as many as it takes to be sure; ``scoring`` says what a finished one is worth; ``tree`` keeps what a
+search looked at, for drawing; ``steps`` has a model made of a table, and what a decoder needs so that its cache need
+not follow the hypotheses around.
 """
 
 from dlbook.beam_search._search import Hypotheses
 from dlbook.beam_search.beam import beam_search
+from dlbook.beam_search.exact import exact_search
 from dlbook.beam_search.exhaustive import exhaustive_search
 from dlbook.beam_search.scoring import coverage_penalty, length_divisor
 from dlbook.beam_search.steps import Ancestry, table_step
@@ -22,6 +24,7 @@ __all__ = [
     "SearchTree",
     "beam_search",
     "coverage_penalty",
+    "exact_search",
     "exhaustive_search",
     "greedy_search",
     "length_divisor",
