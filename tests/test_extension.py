@@ -1,6 +1,7 @@
 """The Sphinx extension, on a book of one page: it runs what must run, once, and a failure stops the build."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -134,3 +135,27 @@ def test_the_hash_follows_what_a_page_stands_on(tmp_path, monkeypatch):
     assert moved("results/long.json", "[]")
     assert moved("requirements.txt", "torch==2.13.0")
     assert not moved("src/dlbook/metrics.py", "named = 'in the prose only'")
+
+
+def test_equations_and_exercises_count_from_1_on_every_page(book):
+    write(book)
+    (book / "_toc.yml").write_text(
+        "format: jb-book\nroot: index\nchapters:\n  - file: chapters/lines\n  - file: one\n  - file: two\n"
+    )
+    for page, other in (("one", "two"), ("two", "one")):
+        (book / f"{page}.md").write_text(
+            f"# Page {page}\n\n"
+            + "".join(f"```{{math}}\n:label: eq-{page}-{n}\nx = {n}\n```\n\n" for n in (1, 2))
+            + "".join(f"```{{exercise}} Do\n:label: ex-{page}-{n}\n\nCount.\n```\n\n" for n in (1, 2))
+            + f"```{{solution}} ex-{page}-2\nDone.\n```\n\n"
+            + f"Here {{eq}}`eq-{page}-2` and {{ref}}`ex-{page}-2`, "
+            + f"there {{eq}}`eq-{other}-1` and {{ref}}`ex-{other}-1`.\n"
+        )
+    assert (done := build(book)).returncode == 0, done.stderr
+    for page in ("one", "two"):
+        text = re.sub(r"<[^>]+>", "", (book / "_build" / "html" / f"{page}.html").read_text())
+        text = re.sub(r"\s+", " ", text)
+        assert re.findall(r"\((\d)\)#", text) == ["1", "2"]
+        assert re.findall(r"Exercise (\d) \(Do\)", text)[:2] == ["1", "2"]
+        assert "Solution to Exercise 2" in text
+        assert "Here (2) and Exercise 2, there (1) and Exercise 1." in text

@@ -35,6 +35,8 @@ def setup(app: Sphinx) -> dict[str, object]:
     app.connect("config-inited", prepare, priority=100)
     app.connect("env-get-outdated", forget)
     app.connect("env-before-read-docs", execute)
+    # Late: after Sphinx has counted through the book.
+    app.connect("env-get-updated", count_by_page, priority=900)
     app.connect("html-page-context", mend)
     app.connect("build-finished", weigh)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -143,6 +145,14 @@ def execute(app: Sphinx, env: BuildEnvironment, docnames: list[str]) -> None:
     ]
     if failures:
         raise ExtensionError("\n\n".join(failures))
+
+
+def count_by_page(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """Let exercises, and whatever else is numbered, count from 1 on every page, as pages themselves have no numbers."""
+    for kinds in env.toc_fignumbers.values():
+        for kind, numbers in kinds.items():
+            kinds[kind] = {name: (place,) for place, name in enumerate(sorted(numbers, key=numbers.__getitem__), 1)}
+    return []
 
 
 def notebook_reader(path: str) -> dict[str, str] | None:
