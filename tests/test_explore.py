@@ -1,6 +1,7 @@
 """The explorer's Python side: controls, frames, both modes and every way it can be misused."""
 
 import base64
+import gc
 import json
 import re
 import zlib
@@ -208,6 +209,24 @@ def test_a_draw_that_raises_at_one_corner_fails_the_build_with_its_values(static
     with pytest.raises(ExplorerError, match=r"'fragile': draw raised ZeroDivisionError.*at k=2, loud=True"):
         explore(fragile, k=(0, 4), loud=False, alt="A line.")
     assert static == []
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_rendering_leaves_the_garbage_collector_as_it_was(static, on):
+    def draw(k):
+        """Curves."""
+        assert not gc.isenabled()
+        return 1 / (k - 1) if k else figures.panels()[0]
+
+    was_on, frozen = gc.isenabled(), gc.get_freeze_count()
+    gc.enable() if on else gc.disable()
+    try:
+        with pytest.raises(ExplorerError, match="ZeroDivisionError"):
+            explore(draw, k=(0, 1), alt="Nothing.")
+        assert gc.isenabled() is on
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.enable() if was_on else gc.disable()
 
 
 def test_budgets_are_errors_that_name_the_explorer_and_the_figure(static, monkeypatch):
