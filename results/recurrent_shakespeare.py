@@ -1,7 +1,7 @@
 """Character models of Shakespeare: RNN, GRU and LSTM of about equal parameter counts against n-grams.
 
 Run ``python results/recurrent_shakespeare.py``; it writes ``recurrent_shakespeare.json`` beside itself after each run,
-and goes on from there when it is started again. About half an hour on one core. ``dlbook.datasets`` fetches the text.
+and goes on from there when it is started again. A quarter of an hour on one core. ``dlbook.datasets`` fetches the text.
 
 The networks read 32 streams at once, 64 characters at a time: the state goes on to the next 64, the gradient does not
 (truncated backpropagation through time). Now and then a stream starts from nothing, so that the networks also learn to
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from dlbook import datasets, losses, neurons, optimizers, recurrent, schedules
 from dlbook.recurrent.scans import lstm_step
 
-SEEDS, EPOCHS, STREAMS, STEPS, FRESH = (0, 1, 2), 10, 32, 64, 0.05
+SEEDS, EPOCHS, STREAMS, STEPS, FRESH = (0, 1, 2), 4, 32, 64, 0.05
 # Widths that give each about 93,000 parameters, embedding and output layer included.
 WIDTHS = {"RNN": 256, "GRU": 150, "LSTM": 128}
 EMBEDDING, RATES, MAX_NORM = 32, (0.001, 0.002, 0.004), 1.0
