@@ -1,11 +1,14 @@
 """Post-norm against pre-norm: depth, learning rate, warm-up and seed; the networks of a depth train as one.
 
-Run ``python results/transformer_norms.py``; it writes ``transformer_norms.json`` beside itself, depth by depth, and
-goes on where it was interrupted. The task is to count: after "forty one ," comes "forty two". Five minutes on one core.
+Run ``python results/transformer_norms.py [DEPTH ...]``; it writes ``transformer_norms.json`` beside itself, depth by
+depth, and goes on where it was interrupted. The task is to count: after "forty one ," comes "forty two". Five minutes
+on one core.
 """
 
 import json
+import os
 import platform
+import sys
 import time
 from datetime import date
 from itertools import product
@@ -43,13 +46,17 @@ def loss(outputs: Tensor, targets: Tensor) -> Tensor:
     return losses.cross_entropy(outputs, targets, ignore_index=PAD)
 
 
-def main() -> None:
-    """Train them all and write what came out."""
+def losses_so_far() -> dict[str, list]:
+    """What the file holds already; another process may have added to it."""
+    return json.loads(FILE.read_text())["loss"] if FILE.exists() else {}
+
+
+def main(depths: tuple[int, ...]) -> None:
+    """Train what is not there yet, and write after each program."""
     vocabulary, data = counting()
     settings = list(product(WARMUPS, RATES, SEEDS))
-    found = json.loads(FILE.read_text())["loss"] if FILE.exists() else {}
-    for depth, norm in product(DEPTHS, ("post", "pre")):
-        if f"{norm} {depth}" in found:
+    for depth, norm in product(depths, ("post", "pre")):
+        if f"{norm} {depth}" in losses_so_far():
             continue
         networks = []
         for _, _, seed in settings:
@@ -64,7 +71,7 @@ def main() -> None:
             seeds=[seed for _, _, seed in settings], lr=[rate for _, rate, _ in settings], schedule=ramps,
         )  # fmt: skip
         curves = history["train_loss"].T.reshape(len(WARMUPS), len(RATES), len(SEEDS), -1)
-        found[f"{norm} {depth}"] = [[[[round(x, 3) for x in c] for c in b] for b in a] for a in curves.tolist()]
+        rounded = [[[[round(x, 3) for x in c] for c in b] for b in a] for a in curves.tolist()]
         print(norm, depth, round(time.process_time() - start), curves[..., -1].mean(-1).tolist(), flush=True)
         about = {
             "script": "results/transformer_norms.py",
@@ -76,9 +83,16 @@ def main() -> None:
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
             "date": date.today().isoformat(),
         }  # fmt: skip
-        FILE.write_text(json.dumps(about | {"loss": found}) + "\n")
+        _write(json.dumps(about | {"loss": losses_so_far() | {f"{norm} {depth}": rounded}}) + "\n")
+
+
+def _write(text: str) -> None:
+    """All of the file at once: another process may be reading it."""
+    part = FILE.with_suffix(f".{os.getpid()}")
+    part.write_text(text)
+    part.replace(FILE)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    main(tuple(map(int, sys.argv[1:])) or DEPTHS)

@@ -1,12 +1,15 @@
 """Pretraining in miniature: a model reads counting in two languages, then learns to translate from few pairs.
 
-Run ``python results/transformer_pretraining.py``; it writes ``transformer_pretraining.json`` beside itself, seed by
-seed. The counting holds no pair, and no number that is translated in the test. Each model is then trained on 30, 100 or
-300 pairs with as many steps, from the pretrained weights or from fresh ones. Two minutes on one core.
+Run ``python results/transformer_pretraining.py [SEED ...]``; it writes ``transformer_pretraining.json`` beside itself,
+seed by seed, and leaves out what is there. The counting holds no pair, and no number that is translated in the test.
+Each model is then trained on 30, 100 or 300 pairs with as many steps, from the pretrained weights or from fresh ones.
+Two minutes on one core.
 """
 
 import json
+import os
 import platform
+import sys
 import time
 from datetime import date
 from pathlib import Path
@@ -81,8 +84,8 @@ def fit(model: LanguageModel, data: tuple[Tensor, Tensor], epochs: int) -> list[
     return training.fit(model, data, loss, optimizer, epochs=epochs, batch_size=32, scheduler=scheduler)["train_loss"]
 
 
-def main() -> None:
-    """Train them all and write what came out."""
+def main(seeds: tuple[int, ...]) -> None:
+    """Train what is not there yet, and write after each seed."""
     pairs = datasets.number_words("train", high=HIGH)
     test = datasets.number_words("test", high=HIGH)
     number_of = {tuple(words(number, "english")): number for number in range(HIGH + 1)}
@@ -91,8 +94,10 @@ def main() -> None:
     vocabulary = Vocabulary([*text, ["="]])
     taught = examples(vocabulary, [[*s, "=", *t] for s, t in pairs], [len(s) + 1 for s, _ in pairs])
     prompts, answers = [[*s, "="] for s, _ in test], [list(t) for _, t in test]
-    runs, pretraining = [], []
-    for seed in SEEDS:
+    for seed in seeds:
+        if any(run["seed"] == seed for run in so_far("runs")):
+            continue
+        runs, pretraining = [], []
         training.seed_everything(seed)
         base = LanguageModel(len(vocabulary), **SIZES)
         start = time.process_time()
@@ -133,9 +138,22 @@ def main() -> None:
             "versions": {"python": platform.python_version(), "torch": torch.__version__},
             "date": date.today().isoformat(),
         }  # fmt: skip
-        FILE.write_text(json.dumps(about | {"pretraining": pretraining, "runs": runs}, indent=1) + "\n")
+        found = {"pretraining": so_far("pretraining") + pretraining, "runs": so_far("runs") + runs}
+        _write(json.dumps(about | found, indent=1) + "\n")
+
+
+def so_far(part: str) -> list[dict]:
+    """What the file holds already; another process may have added to it."""
+    return json.loads(FILE.read_text())[part] if FILE.exists() else []
+
+
+def _write(text: str) -> None:
+    """All of the file at once: another process may be reading it."""
+    part = FILE.with_suffix(f".{os.getpid()}")
+    part.write_text(text)
+    part.replace(FILE)
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    main()
+    main(tuple(map(int, sys.argv[1:])) or SEEDS)
