@@ -23,7 +23,7 @@ from dlbook.recurrent.scans import lstm_step
 SEEDS, EPOCHS, STREAMS, STEPS, FRESH = (0, 1, 2), 4, 32, 64, 0.05
 # Widths that give each about 93,000 parameters, embedding and output layer included.
 WIDTHS = {"RNN": 256, "GRU": 150, "LSTM": 128}
-EMBEDDING, RATES, MAX_NORM = 32, (0.001, 0.002, 0.004), 1.0
+EMBEDDING, RATES, MAX_NORM = 32, (0.001, 0.002, 0.004, 0.008, 0.016), 1.0
 ORDERS, SMOOTHING = range(1, 11), ("witten_bell", "kneser_ney", "add_one")
 LAGS, CONTEXT, TEMPERATURES = 100, 120, (0.2, 0.5, 0.8, 1.0, 1.3)
 FILE = Path(__file__).with_suffix(".json")
@@ -230,17 +230,14 @@ def ngrams() -> dict:
     return found
 
 
-def pilot(kind: str) -> dict[str, float]:
-    """A rate's loss after one epoch on a fifth of the training text, held against its tenth tenth."""
+def pilot(kind: str, rate: float) -> float:
+    """The loss after one epoch on a fifth of the training text, held against its tenth tenth."""
     part, held_out = TRAIN[: len(TRAIN) // 5], TRAIN[len(TRAIN) * 9 // 10 :]
-    found = {}
-    for rate in RATES:
-        torch.manual_seed(100)
-        model = CharacterModel(kind)
-        optimizer = optimizers.Adam(model.parameters(), lr=rate)
-        train_epoch(model, part, optimizer, schedules.as_scheduler(optimizer, schedules.constant()))
-        found[str(rate)] = round(judge(model, held_out), 4)
-    return found
+    torch.manual_seed(100)
+    model = CharacterModel(kind)
+    optimizer = optimizers.Adam(model.parameters(), lr=rate)
+    train_epoch(model, part, optimizer, schedules.as_scheduler(optimizer, schedules.constant()))
+    return round(judge(model, held_out), 4)
 
 
 def run(kind: str, seed: int, rate: float) -> dict:
@@ -296,16 +293,20 @@ def main() -> None:
         content["ngrams"] = {"orders": list(ORDERS)} | ngrams()
         save()
     for kind in WIDTHS:
-        if kind not in content["pilot"]:
-            content["pilot"][kind] = pilot(kind)
-            print(kind, content["pilot"][kind], flush=True)
-            save()
+        losses_of = content["pilot"].setdefault(kind, {})
+        for rate in RATES:
+            if str(rate) not in losses_of:
+                losses_of[str(rate)] = pilot(kind, rate)
+                print(kind, losses_of, flush=True)
+                save()
+    best = {kind: float(min(found, key=found.__getitem__)) for kind, found in content["pilot"].items()}
+    # runs at another rate are of an earlier pilot
+    content["runs"] = [found for found in content["runs"] if found["lr"] == best[found["kind"]]]
     done = {(found["kind"], found["seed"]) for found in content["runs"]}
     for seed in SEEDS:
         for kind in WIDTHS:
             if (kind, seed) not in done:
-                rates = content["pilot"][kind]
-                content["runs"].append(run(kind, seed, float(min(rates, key=rates.__getitem__))))
+                content["runs"].append(run(kind, seed, best[kind]))
                 save()
 
 
