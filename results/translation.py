@@ -32,7 +32,7 @@ MODELS, SEEDS = ("plain", "attention", "transformer"), (0, 1, 2)
 PAIRS, HIGH, NUMBER_TEST, NUMBER_SIZE, NUMBER_EPOCHS = (4000, 2000, 1000, 500), 999_999, 400, 64, 6
 # Tatoeba: the pairs of at most so many tokens, all among so many entries of the vocabulary.
 MAX_LENGTH, MAX_SIZE, SIZE, EPOCHS, BATCH_SIZE, DROPOUT, MAX_NORM = 12, 1500, 128, 3, 64, 0.1, 1.0
-RATES, LONGEST = (0.002, 0.005, 0.012), 25
+RATES, LONGEST = (0.002, 0.005, 0.012, 0.03), 25
 # Beams: of the first so many test sentences; every penalty up to width 16, none beyond.
 BEAM_TEST, WIDTHS, PENALTIES, WIDE = 400, (1, 2, 4, 8, 16), (0.0, 0.5, 1.0, 2.0), (32,)
 FILE = Path(__file__).with_suffix(".json")
