@@ -1,8 +1,8 @@
 """What was the first symbol? Recurrent networks asked after 5 to 40 steps: too many runs for a chapter's 30 seconds.
 
 Run ``python results/recurrent_lags.py``; it writes ``recurrent_lags.json`` beside itself after each configuration, and
-goes on from there when it is started again. ``fit_many`` trains the five seeds of one configuration as one program. Three
-minutes on one core.
+goes on from there when it is started again. ``fit_many`` trains the five seeds of one configuration as one program.
+Three minutes on one core.
 
 A sequence begins with one of four symbols and goes on with noise; at its end the network names the symbol. Before any
 training the script also measures how much smaller the gradient is at the first step than at the last.
