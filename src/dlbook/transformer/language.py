@@ -86,9 +86,7 @@ class LanguageModel(nn.Module):
     ) -> tuple[Float[Tensor, "batch vocabulary"], KeyValueCache]:
         """Log-probabilities of the token after ``tokens``, which go on from what the cache, now extended, holds."""
         if not self.causal:
-            raise ValueError(
-                "causal: expected a model whose keys and values stay as they are; got causal=False"
-            )
+            raise ValueError("causal: expected a model whose keys and values stay as they are; got causal=False")
         outputs = self.blocks(self._embed(tokens, cache.length), cache=cache)
         return log_softmax(self.output(outputs[:, -1]), dim=-1), cache
 
