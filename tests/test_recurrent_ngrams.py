@@ -90,6 +90,12 @@ def test_a_longer_memory_pays_only_if_the_text_has_one():
     assert losses[1] < 0.1
 
 
+def test_a_transposed_text_is_read_without_a_warning():
+    texts = text(30).view(5, 6).T
+    model = NGram(3, CLASSES).fit(text(101))
+    torch.testing.assert_close(model.log_probs(texts), model.log_probs(texts.contiguous()))
+
+
 def test_texts_shorter_than_the_order():
     assert NGram(5, CLASSES).fit(text(2)).log_probs(text(3)).isfinite().all()
     assert NGram(5, CLASSES).fit(text(50)).log_probs(text(1)).shape == (1,)

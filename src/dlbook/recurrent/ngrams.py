@@ -126,5 +126,5 @@ class NGram:
 
 def _look_up(keys: Tensor, values: Tensor, wanted: Tensor) -> Tensor:
     """The values of the wanted keys; 0 for those that are not among the sorted ``keys``."""
-    place = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+    place = torch.searchsorted(keys, wanted.contiguous()).clamp(max=len(keys) - 1)
     return torch.where(keys[place] == wanted, values[place], 0)
