@@ -78,7 +78,22 @@ def run(name: str, seed: int) -> dict[str, Any]:
         "train_loss": [round(v, 4) for v in history["train_loss"]], "by_length": by_length(task, marks),
         "seconds": round(seconds, 1),
     }  # fmt: skip
+    if name == "plain":
+        found["irregular"] = irregular(task, marks)
     print(name, seed, found["exact"], found["bleu"], found["test_loss"], round(seconds), "s", flush=True)
+    return found
+
+
+def irregular(task: seq2seq.TranslationTask, marks: seq2seq.Marks) -> dict[str, list[float]]:
+    """Sentences of seven and eight words, with *seventy* or *ninety* and without: how many, and the share exact."""
+    found = {}
+    for name, wanted in (("with", True), ("without", False)):
+        right = [
+            marks.right[i]
+            for i, (source, _) in enumerate(task.test)
+            if len(source) in (7, 8) and bool({"seventy", "ninety"} & set(source)) == wanted
+        ]
+        found[name] = [len(right), round(sum(right) / len(right), 4)]
     return found
 
 
