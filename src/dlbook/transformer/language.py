@@ -38,6 +38,7 @@ class LanguageModel(nn.Module):
         ValueError: If an argument is out of range, or ``nhead`` does not divide ``d_model``.
 
     Example:
+        >>> import torch
         >>> model = LanguageModel(vocabulary_size=11, d_model=8, nhead=2, num_layers=1)
         >>> model(torch.tensor([[2, 7, 5]])).shape
         torch.Size([1, 11, 3])
