@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name, found in record["summary"].items():
         published = LADDER[name].published
         beside = f"   published {published:.2f}" if published else ""
-        print(f"{name:14} {100 * found['accuracy']:6.2f} ± {100 * found['sd']:.2f} %{beside}")
+        print(f"{name:18} {100 * found['accuracy']:6.2f} ± {100 * found['sd']:.2f} %{beside}")
 
 
 if __name__ == "__main__":

@@ -61,16 +61,16 @@ def climb(
         check_option("rungs", name, tuple(LADDER))
     check_whole("seeds", seeds, 1)
     path = Path(results)
-    record: Record = json.loads(path.read_text()) if path.exists() else {"runs": {}}
     for name in names:
-        rung = LADDER[name]
-        runs = record["runs"].setdefault(name, {})
-        for seed in range(seeds if rung.seeded else 1):
-            if str(seed) not in runs:
-                runs[str(seed)] = _run(name, seed, folder and Path(folder), validate)
+        for seed in range(seeds if LADDER[name].seeded else 1):
+            if str(seed) not in _read(path)["runs"].get(name, {}):
+                run = _run(name, seed, None if folder is None else Path(folder), validate)
+                # Read again: another process may have finished another rung meanwhile.
+                record = _read(path)
+                record["runs"].setdefault(name, {})[str(seed)] = run
                 _write(path, record, validate)
-                print(f"{name:14} seed {seed}: {100 * runs[str(seed)]['accuracy']:.2f} %", flush=True)
-    return record
+                print(f"{name:18} seed {seed}: {100 * run['accuracy']:.2f} %", flush=True)
+    return _read(path)
 
 
 def _run(name: str, seed: int, folder: Path | None, validate: bool) -> Record:
@@ -135,9 +135,13 @@ def summary(runs: dict[str, dict[str, Record]]) -> dict[str, Record]:
     return found
 
 
+def _read(path: Path) -> Record:
+    return json.loads(path.read_text()) if path.exists() else {"runs": {}, "summary": {}}
+
+
 def _write(path: Path, record: Record, validate: bool) -> None:
     """Beside the file first, then renamed: whoever reads finds the old one or the new one."""
-    done = {name: runs for name, runs in record["runs"].items() if runs}
+    done = {name: record["runs"][name] for name in LADDER if name in record["runs"]}
     about = {
         "script": "python -m dlbook.ladder",
         "judged_by": f"the last {HELD_OUT:,} training examples" if validate else "the test set",

@@ -55,7 +55,7 @@ def convolutional(*channels: int, hidden: tuple[int, ...] = (100,), bend=relu, d
 
 
 def residual(width: int = 24, blocks: tuple[int, ...] = (2, 2)) -> nn.Module:
-    """The book's best: a residual, batch-normalised network on 12×12 places, as the first convolution makes of 28×28."""
+    """The book's best: a residual and batch-normalised, on the 12×12 places that a first convolution makes of 28×28."""
     model = ResNet(BasicBlock, blocks, num_classes=CLASSES, in_channels=1, width=width, stem="small")
     model.conv1 = Conv2d(1, width, 5, stride=2, bias=False)
     he(model.conv1.weight, mode="fan_out", nonlinearity="relu")
@@ -95,6 +95,6 @@ def ensemble(lesson: Lesson) -> Learned:
     predicts: list[Predict] = [one.predict for one in learned]
     return Learned(
         lambda x: torch.stack([predict(x) for predict in predicts]).mean(0),
-        BEST["epochs"],
+        learned[0].epochs,
         sum(one.seconds for one in learned),
     )

@@ -87,7 +87,8 @@ def support_vectors(lesson: Lesson) -> Learned:
 
     start = time.perf_counter()
     inputs, targets = lesson.train
-    machine = SVC(C=5.0, gamma=0.03, cache_size=2000).fit(inputs.flatten(1).cpu().numpy(), targets.cpu().numpy())
+    machine = SVC(C=5.0, gamma=0.03, cache_size=2000)  # type: ignore[arg-type]
+    machine.fit(inputs.flatten(1).cpu().numpy(), targets.cpu().numpy())
     seconds = time.perf_counter() - start
 
     def predict(x: Tensor) -> Tensor:
@@ -172,7 +173,7 @@ def trained(
         training.seed_everything(lesson.seed)
         model = make().to(lesson.train.inputs.device)
         if augment is not None:
-            model.register_forward_pre_hook(lambda module, x: (augment(x[0]),) if module.training else None)
+            model.register_forward_pre_hook(_while_training(augment))
         optimizer = optimizers.AdamW(model.parameters(), lr=lr, weight_decay=weight_decay)
         cycle = schedules.one_cycle(max_lr=lr, total_steps=passes * steps)
         history = training.fit(
@@ -188,6 +189,11 @@ def trained(
         return Learned(predictor([model]), passes, sum(history["seconds"]))
 
     return learn
+
+
+def _while_training(augment: Augment) -> Callable[[nn.Module, tuple[Tensor]], tuple[Tensor]]:
+    """A hook that alters what a module is given, in training mode only."""
+    return lambda module, given: (augment(given[0]),) if module.training else given
 
 
 def predictor(models: Sequence[nn.Module], batch_size: int = 500) -> Predict:
