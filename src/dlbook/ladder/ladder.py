@@ -21,7 +21,7 @@ LADDER = {
     "dropout": Rung(
         "two layers of 800 units, dropout",
         98.7,
-        trained(lambda: dense(784, 800, 800, 10, dropout=0.5), epochs=30, lr=2e-3, weight_decay=0.01, name="dropout"),
+        trained(lambda: dense(784, 800, 800, 10, dropout=0.5), epochs=20, lr=2e-3, weight_decay=0.01, name="dropout"),
     ),
     "elastic": Rung(
         "bent pictures",
@@ -38,24 +38,24 @@ LADDER = {
     "convolution": Rung(
         "one convolution",
         98.78,
-        trained(lambda: convolutional(20, bend=sigmoid), epochs=12, lr=6e-3, name="convolution"),
+        trained(lambda: convolutional(20, bend=sigmoid), epochs=10, lr=6e-3, name="convolution"),
     ),
     "convolutions": Rung(
         "two convolutions",
         99.06,
-        trained(lambda: convolutional(20, 40, bend=sigmoid), epochs=12, lr=6e-3, name="convolutions"),
+        trained(lambda: convolutional(20, 40, bend=sigmoid), epochs=10, lr=6e-3, name="convolutions"),
     ),
     "relu": Rung(
         "rectified units",
         99.23,
-        trained(lambda: convolutional(20, 40), epochs=12, lr=3e-3, weight_decay=0.02, name="relu"),
+        trained(lambda: convolutional(20, 40), epochs=8, lr=3e-3, weight_decay=0.02, name="relu"),
     ),
     "shifted": Rung(
         "shifted pictures",
         99.37,
         trained(
             lambda: convolutional(20, 40),
-            epochs=16,
+            epochs=12,
             lr=3e-3,
             weight_decay=0.02,
             augment=pictures.by_a_pixel,
@@ -67,7 +67,7 @@ LADDER = {
         99.60,
         trained(
             lambda: convolutional(20, 40, hidden=(1000, 1000), dropout=0.5),
-            epochs=20,
+            epochs=14,
             lr=2e-3,
             weight_decay=0.02,
             augment=pictures.by_a_pixel,
