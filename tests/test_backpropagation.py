@@ -71,6 +71,19 @@ class TestFourEquations:
         for old, gradient, new in zip(before, gradients, [*network.weights, *network.biases], strict=True):
             torch.testing.assert_close(new.detach(), old - 0.3 * gradient)
 
+    def test_a_step_with_weight_decay_goes_down_the_penalised_cost(self, activations, cost, bias, device):
+        network = Network(SIZES, activations, cost, bias=bias, dtype=torch.float64, device=device)
+        x, y = examples(SIZES, device=device)
+        parameters = [*network.weights, *network.biases]
+        before = [p.detach().clone() for p in parameters]
+        terms = network.backward(x, y)
+        network.step(x, y, lr=0.3, weight_decay=0.2)
+        shrink = [0.2] * len(network.weights) + [0.0] * len(network.biases)
+        for old, gradient, by, new in zip(
+            before, [*terms.grad_weights, *terms.grad_biases], shrink, parameters, strict=True
+        ):
+            torch.testing.assert_close(new.detach(), old - 0.3 * (gradient + by * old))
+
 
 def test_by_hand():
     # One unit after another, all numbers small: z = 2·1 + 1 = 3, z' = 0.5·3 - 1 = 0.5; the cost is ½(0.5 - 1)².
@@ -211,6 +224,8 @@ class TestBadInput:
             network(x.long())
         with pytest.raises(ValueError, match=r"lr: expected a number in \(0, inf\]; got 0"):
             network.step(x, y, 0)
+        with pytest.raises(ValueError, match="weight_decay"):
+            network.step(x, y, 0.1, weight_decay=-1)
         with pytest.raises(ValueError, match=r"eps: expected a number in \(0, inf\]"):
             gradient_check(network, x, y, eps=0)
 

@@ -126,7 +126,7 @@ def test_a_kernel_has_its_tests_and_its_benchmark(module):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_chapter_has_its_module_and_its_place_in_the_book(chapter):
-    assert chapter in MODULES
+    assert {"digits": "ladder"}.get(chapter, chapter) in MODULES
     assert f"chapters/{chapter}\n" in (ROOT / "_toc.yml").read_text()
 
 

@@ -244,25 +244,34 @@ class Network(nn.Module):
         return Terms(a, z, errors, grad_biases, grad_weights, self.cost_function.value(z[-1], a[-1], target).mean())
 
     @torch.no_grad()
-    def step(self, input: Float[Tensor, "n inputs"], target: Float[Tensor, "n outputs"], lr: float) -> None:
+    def step(
+        self,
+        input: Float[Tensor, "n inputs"],
+        target: Float[Tensor, "n outputs"],
+        lr: float,
+        weight_decay: float = 0.0,
+    ) -> None:
         """One step of gradient descent on a batch: parameters minus ``lr`` times their gradients.
 
         Args:
             input: One example a row.
             target: What the outputs should be.
             lr: The learning rate.
+            weight_decay: The penalty's factor: half of it times the sum of the squared weights, without the biases, is
+                added to the cost.
 
         Raises:
             TypeError: If a dtype is not the parameters'.
-            ValueError: If a shape does not fit, there is no example, or ``lr`` is not above 0.
+            ValueError: If a shape does not fit, there is no example, ``lr`` is not above 0, or ``weight_decay`` is below 0.
         """
         self._check_both(input, target)
         check_range("lr", lr, 0, open_low=True)
+        check_range("weight_decay", weight_decay, 0)
         z, a = self._run(input)
         weights, biases, rate = self.weights, self.biases, -lr / len(input)
         for layer, error in enumerate(self._errors(z, a, target)):
             # (BP4) and the step in one product, without a gradient in between.
-            weights[layer].addmm_(error.T, a[layer], alpha=rate)
+            weights[layer].addmm_(error.T, a[layer], beta=1 - lr * weight_decay, alpha=rate)
             if biases:
                 biases[layer].add_(error.sum(0), alpha=rate)
 

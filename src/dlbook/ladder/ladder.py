@@ -11,7 +11,9 @@ LADDER = {
     "darkness": Rung("mean darkness", 22.25, rungs.mean_darkness, seeded=False),
     "svm": Rung("support vector machine", 98.5, rungs.support_vectors, seeded=False),
     "hidden30": Rung(
-        "30 hidden units, quadratic cost", 95.42, rungs.sigmoid_network(30, "quadratic", epochs=30, lr=5.0)
+        "30 hidden units, quadratic cost",
+        95.42,
+        rungs.sigmoid_network(30, "quadratic", epochs=30, lr=6.0, batch_size=60),
     ),
     "hidden100": Rung("100 hidden units", 96.59, rungs.sigmoid_network(100, "quadratic", epochs=30, lr=3.0)),
     "cross_entropy": Rung("cross-entropy", 96.82, rungs.sigmoid_network(100, "cross_entropy", epochs=30, lr=0.5)),

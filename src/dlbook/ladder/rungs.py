@@ -136,10 +136,7 @@ def sigmoid_network(
             orders = (torch.randperm(len(pixels), generator=generator) for _ in range(passes))
             batches = (rows for order in orders for rows in order.to(pixels.device).split(batch_size))
             for step, rows in enumerate(batches):
-                rate = falling(step, lr)
-                for weight in network.weights if l2 else ():
-                    weight.mul_(1 - rate * l2 / len(pixels))
-                network.step(pixels[rows], wanted[rows], rate)
+                network.step(pixels[rows], wanted[rows], falling(step, lr), weight_decay=l2 / len(pixels))
                 bar.update()
         return Learned(lambda x: network(x.flatten(1)), passes, time.perf_counter() - start)
 
