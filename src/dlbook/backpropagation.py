@@ -262,7 +262,7 @@ class Network(nn.Module):
 
         Raises:
             TypeError: If a dtype is not the parameters'.
-            ValueError: If a shape does not fit, there is no example, ``lr`` is not above 0, or ``weight_decay`` is below 0.
+            ValueError: If a shape does not fit, there is no example, or a number is out of range.
         """
         self._check_both(input, target)
         check_range("lr", lr, 0, open_low=True)
