@@ -387,3 +387,24 @@ def test_a_table_has_a_head_and_rows_of_one_length(monkeypatch):
     for rows in ([], [["a", "b"], ["c"]]):
         with pytest.raises(ValueError, match="rows of one length"):
             practice.table(*rows)
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("0.51 ± 0.08", "0.51~±~0.08"),
+        ("98.1 ± 1.0 %", "98.1~±~1.0~%"),
+        ("$a$ ± $b$, 3 × 3", "$a$~±~$b$, 3~×~3"),
+        ("3.2 s of 4 min, 20 kB", "3.2~s of 4~min, 20~kB"),
+        ("27 µs", "27~µs"),
+        ("8 steps, 2 hidden", "8 steps, 2 hidden"),
+        ("±1 or -1", "±1 or -1"),
+        ("$2 s ± 1$ and `2 s ± 1`", "$2 s ± 1$ and `2 s ± 1`"),
+    ],
+)
+def test_no_line_of_a_cell_ends_inside_a_result(monkeypatch, cell, shown):
+    put = []
+    monkeypatch.setattr("IPython.display.display", put.append)
+    practice.table(["rule", cell], [cell, "Adam"])
+    shown = shown.replace("~", "\N{NBSP}")
+    assert put[0].data == f"| rule | {shown} |\n|---|---|\n| {shown} | Adam |"

@@ -1,5 +1,6 @@
 """Numbers and tables for the prose: what a run measured goes into the text by name, never typed."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -36,8 +37,19 @@ def note(**values: Any) -> None:
         glue(name, value, display=False)
 
 
+# Where a line may not end: around the sign of a spread or a product, and between a number and its unit.
+_UNBROKEN = re.compile(r" (?=[±×] )|(?<= [±×]) |(?<=\d) (?=(?:%|[mµn]?s|min|h|[kMGTPE]?B|nats|bits)(?!\w))")
+
+
+def _unbroken(cell: str) -> str:
+    """The cell with no-break spaces in ``a ± b`` and in ``3.2 s``; mathematics and code stay as they are."""
+    parts = re.split(r"(\$[^$]*\$|`[^`]*`)", cell)
+    parts[::2] = [_UNBROKEN.sub("\N{NBSP}", part) for part in parts[::2]]
+    return "".join(parts)
+
+
 def table(*rows: Sequence[str]) -> None:
-    """Put a table on the page; the first row is its head.
+    """Put a table on the page; the first row is its head. No line of a cell ends inside ``a ± b`` or ``3.2 s``.
 
     Args:
         *rows: The texts of each row, as many as the head has; Markdown and mathematics welcome.
@@ -46,7 +58,7 @@ def table(*rows: Sequence[str]) -> None:
         ValueError: If there is no row, or rows differ in length.
 
     Example:
-        >>> table(["rule", "accuracy"], ["Adam", "97.1 %"])
+        >>> table(["rule", "accuracy"], ["Adam", "97.1%"])
         <IPython.core.display.Markdown object>
 
     Source: CommonMark's tables. Chapter: every one.
@@ -56,5 +68,5 @@ def table(*rows: Sequence[str]) -> None:
     lengths = [len(row) for row in rows]
     if len(set(lengths)) != 1:
         raise ValueError(f"rows: expected rows of one length; got lengths {lengths}")
-    head, *body = ["| " + " | ".join(row) + " |" for row in rows]
+    head, *body = ["| " + " | ".join(map(_unbroken, row)) + " |" for row in rows]
     display(Markdown("\n".join([head, "|" + "---|" * lengths[0], *body])))
