@@ -33,9 +33,9 @@ def flatten(x: Tensor) -> Tensor:
     return x.flatten(1)
 
 
-def dense(*sizes: int, bend=relu, dropout: float = 0.0) -> nn.Sequential:
+def dense(*sizes: int, bend=relu, dropout: float = 0.0, drop_inputs: float = 0.0) -> nn.Sequential:
     """Fully connected layers from pixels to logits, with a bend and dropout after each hidden one."""
-    layers: list[nn.Module] = [Apply(flatten)]
+    layers: list[nn.Module] = [Apply(flatten), Dropout(drop_inputs)]
     for units, more in pairwise(sizes[:-1]):
         layers += [Linear(units, more), Apply(bend), Dropout(dropout)]
     return nn.Sequential(*layers, Linear(sizes[-2], sizes[-1]))

@@ -82,7 +82,7 @@ class ResNet(nn.Module):
             check_whole(name, size, 1)
         norm = norm_layer or BatchNorm2d
         large = stem == "large"
-        self.conv1 = Conv2d(in_channels, width, *((7, 2, 3) if large else (3, 1, 1)), bias=False)
+        self.conv1: nn.Module = Conv2d(in_channels, width, *((7, 2, 3) if large else (3, 1, 1)), bias=False)
         self.bn1 = norm(width)
         self.maxpool = MaxPool2d(3, 2, 1) if large else nn.Identity()
         make = partial(block, groups=groups, base_width=width_per_group, norm_layer=norm, shortcut=shortcut != "none")
