@@ -1,4 +1,4 @@
-"""The digit ladder: MNIST from 22 % to beyond 99.7 %, one idea a rung, each rung a short function of this book's parts.
+"""The digit ladder: MNIST from mean darkness to a committee of networks, one idea a rung, of this book's own parts.
 
 ``rungs`` says what a rung is and has those without pictures' neighbourhoods: mean darkness, the support vector machine,
 dense networks. ``pictures`` has the convolutional ones. ``climbing`` runs rungs over seeds and keeps what came out.
