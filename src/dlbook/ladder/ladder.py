@@ -21,7 +21,7 @@ LADDER = {
         "L2 penalty", 98.04, rungs.sigmoid_network(100, "cross_entropy", epochs=60, lr=0.5, batch_size=10, l2=5.0)
     ),
     "dropout": Rung(
-        "two layers of 800 units, dropout",
+        "800 and 800 units, dropout",
         98.7,
         trained(
             lambda: dense(784, 800, 800, 10, dropout=0.5, drop_inputs=0.2),
@@ -71,7 +71,7 @@ LADDER = {
         ),
     ),
     "wide": Rung(
-        "two dense layers of 1,000 units, dropout",
+        "two dense layers, dropout",
         99.60,
         trained(
             lambda: convolutional(20, 40, hidden=(1000, 1000), dropout=0.5),
