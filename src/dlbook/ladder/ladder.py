@@ -11,7 +11,7 @@ LADDER = {
     "darkness": Rung("mean darkness", 22.25, rungs.mean_darkness, seeded=False),
     "svm": Rung("support vector machine", 98.5, rungs.support_vectors, seeded=False),
     "hidden30": Rung(
-        "30 hidden units, quadratic cost",
+        "30 hidden units",
         95.42,
         rungs.sigmoid_network(30, "quadratic", epochs=30, lr=6.0, batch_size=60),
     ),
